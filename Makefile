@@ -1,0 +1,53 @@
+# The only commands people learn; `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Names the tree that is installed: a changed pin makes a stale environment install again.
+READY := $(VENV)/.ready
+PORT ?= 8000
+
+.DEFAULT_GOAL := help
+.PHONY: help environment book test test-quick serve lint format requirements clean
+
+help:  ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 book")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing the pinned tree into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+environment: $(READY)  ## Make .venv and install the pinned tree
+
+book: $(READY)  ## Build the site into _build/html, running every chapter that changed
+	@$(BIN)/python book/build.py
+
+test: $(READY)  ## Run everything: unit tests, doctests, chapter checks, every chapter's cells
+	@$(BIN)/python tests/run.py
+
+test-quick: $(READY)  ## Run the tests that take seconds
+	@$(BIN)/python -m pytest -q -m "not slow and not book"
+
+serve: book  ## Show the site on http://127.0.0.1:8000 (PORT=… for another port)
+	@echo "The book is at http://127.0.0.1:$(PORT) (Ctrl-C ends)"
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+lint: $(READY)  ## Check the code's style and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(READY)  ## Rewrite the code in the agreed format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+requirements: $(READY)  ## Resolve requirements.in into requirements.txt, for every platform
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command "make requirements" --quiet requirements.in -o requirements.txt
+
+clean:  ## Remove what the commands made, the environment included
+	rm -rf _build $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis

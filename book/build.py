@@ -1,0 +1,166 @@
+"""Build the site: run the chapters that need it, two at a time, then let Sphinx write the pages.
+
+``make book`` calls this file. Sphinx alone (``jupyter-book build .``) gives the same pages, one
+chapter after another: both read and fill the same cache.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "book" / "_ext")]
+
+import cache_key  # noqa: E402  (found through the line above)
+import yaml  # noqa: E402
+
+OUTPUT = ROOT / "_build"
+PAGE_SOURCES = (
+    "*.md",
+    "_*.yml",
+    "book/*.md",
+    "book/*.bib",
+    "book/build.py",
+    "book/_ext/*.py",
+    "book/web/**/*",
+    "book/images/**/*",
+)
+WORKERS = 2  # a chapter at the quick budget takes under 1 GB; more would thrash two cores
+
+
+class Log:
+    """What myst-nb asks of a logger, said on the terminal."""
+
+    def info(self, message, **_):
+        """Say nothing: the caller says how each chapter went."""
+
+    debug = info
+
+    def warning(self, message, **_):
+        """Show a failing cell's traceback."""
+        print(message, file=sys.stderr, flush=True)
+
+
+def chapters():
+    """List the pages of the table of contents that hold code cells."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    names = [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])]
+    paths = [ROOT / f"{name}.md" for name in names]
+    return [path for path in paths if "{code-cell}" in path.read_text()]
+
+
+def run_chapter(path, cache):
+    """Run one chapter into the cache, or find it there; return the seconds it took."""
+    from myst_nb.core.config import NbParserConfig
+    from myst_nb.core.execute import create_client
+    from myst_nb.core.read import create_nb_reader
+    from myst_parser.config.main import MdParserConfig
+
+    configuration = yaml.safe_load((ROOT / "_config.yml").read_text())
+    settings = NbParserConfig(
+        execution_mode="cache",
+        execution_cache_path=str(cache),
+        execution_timeout=configuration["execute"]["timeout"],
+        execution_raise_on_error=True,
+        execution_show_tb=True,
+    )
+    text = path.read_text()
+    reader = create_nb_reader(str(path), MdParserConfig(), settings, text)
+    notebook = reader.read(text)
+    start = time.perf_counter()
+    with create_client(notebook, str(path), settings, Log(), reader.read_fmt):
+        pass
+    return time.perf_counter() - start
+
+
+def run_chapters(cache):
+    """Run the chapters, two at a time; return the paths of those that failed."""
+    from jupyter_cache import get_cache
+
+    cache.mkdir(parents=True, exist_ok=True)
+    # Weights of the last build's runs are of no use to this one; reports worth keeping are published.
+    shutil.rmtree(OUTPUT / "runs", ignore_errors=True)
+    os.environ["COMPANION_RUNS"] = str(OUTPUT / "runs")
+    assert get_cache(cache).db  # makes the tables now: two chapters that both do would collide
+    failed = []
+    # A fork would copy the threads' locks of whatever is loaded here; a fresh interpreter has none.
+    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
+        running = {pool.submit(run_chapter, path, cache): path for path in longest_first(cache)}
+        for future in as_completed(running):
+            name = running[future].relative_to(ROOT)
+            if future.exception():
+                failed.append(name)
+                print(f"  {name}  failed: {future.exception()!r}", flush=True)
+            elif (seconds := future.result()) > 1:
+                print(f"  {name}  {seconds:.0f} s", flush=True)
+    return failed
+
+
+def longest_first(cache):
+    """Order the chapters so that a long one does not start last."""
+    trains = [path for path in chapters() if ".fit(" in path.read_text()]
+    return trains + [path for path in chapters() if path not in trains]
+
+
+def run_sphinx(builder):
+    """Write the pages, every warning an error; return the exit status."""
+    # --all: warnings are raised only for pages that are read in this run.
+    words = "build . --all -W -n --keep-going --quiet --builder".split()
+    program = Path(sysconfig.get_path("scripts")) / "jupyter-book"
+    return subprocess.run([program, *words, builder], stdout=subprocess.DEVNULL).returncode
+
+
+def fingerprint(key):
+    """Give one digest for all that the site is made of: the outputs' key and the pages' sources."""
+    sources = cache_key.digest_of(cache_key.files(PAGE_SOURCES))
+    return hashlib.sha256(f"{key} {sources}".encode()).hexdigest()
+
+
+def data_notes():
+    """Say, a line each, on which data the chapters ran."""
+    from companion.data import open_dataset
+
+    return [f"{name}: {open_dataset(name).note}" for name in ("mnist", "gtsrb")]
+
+
+def main():
+    """Build, and say where the site is, how long it took and on which data it ran."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--builder", default="html", help="a Sphinx builder (default: html)")
+    parser.add_argument("--force", action="store_true", help="build even where nothing changed")
+    arguments = parser.parse_args()
+
+    os.chdir(ROOT)
+    start = time.perf_counter()
+    cache = cache_key.cache_path()
+    stamp = OUTPUT / f".{arguments.builder}-fingerprint"
+    site = OUTPUT / arguments.builder
+    now = fingerprint(cache.name)
+    if not arguments.force and stamp.exists() and stamp.read_text() == now:
+        done = "Nothing changed since the last build"
+    else:
+        stamp.unlink(missing_ok=True)
+        if failed := run_chapters(cache):
+            names = ", ".join(map(str, failed))
+            raise SystemExit(f"The book was not built: {names} raised (tracebacks above).")
+        if run_sphinx(arguments.builder):
+            raise SystemExit("The book was not built: every warning above is an error to mend.")
+        stamp.write_text(now)
+        done = "The book is built"
+    print(f"{done} ({time.perf_counter() - start:.0f} s).")
+    print(f"  open   {(site / 'index.html').relative_to(ROOT)}   or: make serve")
+    print(f"  budget {os.environ.get('COMPANION_BUDGET') or 'quick'}")
+    for note in data_notes():
+        print(f"  data   {note}")
+
+
+if __name__ == "__main__":
+    main()

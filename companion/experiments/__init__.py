@@ -1,0 +1,1 @@
+"""Runs that leave a report, the budgets they are given, and tables of many reports."""

@@ -1,0 +1,405 @@
+"""A run is a folder; its report says all that one must know to believe its numbers."""
+
+import csv
+import io
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import companion
+
+SCHEMA = 1
+REPORT, HISTORY, WEIGHTS = "report.json", "history.csv", "final.weights.h5"
+
+
+@dataclass
+class Report:
+    """What is written into a run's ``report.json``.
+
+    Parameters
+    ----------
+    name : str
+        Of the run: a short name of the model and the data.
+    status : str
+        ``"running"``, ``"finished"`` or ``"failed"``.
+    started : str
+        Date and time, ISO 8601, UTC.
+    seed : int
+        Of everything that was drawn at random.
+    settings : dict
+        What was chosen: epochs, batch size, optimizer, budget, split, ….
+    data : dict
+        ``name``, ``origin``, ``digest``, ``note`` and ``counts`` of the data, and of cooked data
+        their ``recipe`` and ``scale``.
+    model : dict or None
+        ``name``, ``parameters``, ``multiply_adds`` for one image.
+    history : dict of str to list of float
+        A value an epoch: ``loss``, ``accuracy``, ``val_loss``, ….
+    validation, test : dict or None
+        ``correct``, ``total``, ``accuracy``, ``interval`` (95 %), ``interval_method`` and
+        ``confusion`` (a row is a true class).
+    test_openings : list of str
+        When the test set was opened: date and time, ISO 8601, UTC.
+    seconds : float or None
+        Wall-clock time of the training.
+    peak_memory_mb : float or None
+        The process's largest resident memory, in MB (10⁶ bytes).
+    machine : dict
+        ``device``, ``cores``, ``system`` and the ``versions`` of what matters.
+    commit : str or None
+        Of the repository that the companion was imported from; ``+`` is added where files
+        differed from it.
+    error : str or None
+        Why the run failed.
+    schema : int
+        The version of this list.
+    """
+
+    name: str
+    status: str
+    started: str
+    seed: int
+    settings: dict
+    data: dict
+    model: dict | None = None
+    history: dict = field(default_factory=dict)
+    validation: dict | None = None
+    test: dict | None = None
+    test_openings: list = field(default_factory=list)
+    seconds: float | None = None
+    peak_memory_mb: float | None = None
+    machine: dict = field(default_factory=dict)
+    commit: str | None = None
+    error: str | None = None
+    schema: int = SCHEMA
+
+
+class Run:
+    """A run while it goes on: its folder, its data and its report.
+
+    Made by `start`; the chapter trains, and tells the run what came of it.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where its files are.
+    data : companion.data.Dataset or companion.data.store.Cooked
+        What it is trained on.
+    report : Report
+        So far.
+    """
+
+    def __init__(self, folder, data, report):
+        self.folder, self.data, self.report = Path(folder), data, report
+        self._clock = time.perf_counter()
+
+    def __repr__(self):
+        return f"<Run {self.report.name}: {self.report.status}, in {self.folder}>"
+
+    def finish(self, model, history, validation):
+        """Write what the training gave: report, history and weights.
+
+        Parameters
+        ----------
+        model : keras.Model
+            Trained.
+        history : dict of str to list of float
+            ``model.fit(…).history``.
+        validation : companion.training.metrics.Score
+            On the validation split.
+        """
+        from companion.arithmetic import multiply_adds
+
+        report = self.report
+        report.seconds = round(time.perf_counter() - self._clock, 2)
+        report.model = {
+            "name": model.name,
+            "parameters": model.count_params(),
+            "multiply_adds": int(multiply_adds(model)),
+        }
+        report.history = {key: [float(v) for v in values] for key, values in history.items()}
+        report.validation = _score(validation)
+        report.peak_memory_mb = round(peak_memory_mb(), 1)
+        report.machine = machine()
+        report.status = "finished"
+        part = self.folder / ("part-" + WEIGHTS)  # Keras insists on the ending
+        model.save_weights(part)
+        os.replace(part, self.folder / WEIGHTS)
+        _write(self.folder / HISTORY, _history_csv(report.history))
+        self._save()
+
+    def fail(self, error):
+        """Write that the run ended with an error.
+
+        Parameters
+        ----------
+        error : BaseException
+            What was raised.
+        """
+        self.report.status, self.report.error = "failed", f"{type(error).__name__}: {error}"
+        self._save()
+
+    def record_opening(self):
+        """Write that the test set is being opened; `open_test_set` calls it."""
+        self.report.test_openings.append(_now())
+        self._save()
+
+    def record_test(self, score):
+        """Write the result on the test set.
+
+        Parameters
+        ----------
+        score : companion.training.metrics.Score
+            On the test images that `open_test_set` gave.
+
+        Raises
+        ------
+        ValueError
+            If the test set was never opened for this run.
+        """
+        if not self.report.test_openings:
+            raise ValueError("score cannot be of the test set: open it with open_test_set(run)")
+        self.report.test = _score(score)
+        self._save()
+
+    def _save(self):
+        _write(self.folder / REPORT, json.dumps(asdict(self.report), indent=1) + "\n")
+
+
+def start(folder, *, data, seed, name=None, **settings):
+    """Begin a run in a new folder.
+
+    Taught in the chapter *A first network for traffic signs*.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where the run's files go. If a run is there already, it is kept, and the new one goes to
+        ``folder-2``, ``folder-3``, ….
+    data : companion.data.Dataset or companion.data.store.Cooked
+        What it is trained on.
+    seed : int
+        Of everything that is drawn at random.
+    name : str, optional
+        Of the run; by default the folder's.
+    **settings
+        What was chosen, as the report shall say it: numbers, texts, None.
+
+    Returns
+    -------
+    Run
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from companion.data import open_dataset
+    >>> run = start(tempfile.mkdtemp() + "/first", data=open_dataset("mnist"), seed=0, epochs=5)
+    >>> run.report.status, run.report.settings
+    ('running', {'epochs': 5})
+    """
+    wanted = Path(folder)
+    folder, number = wanted, 1
+    wanted.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        try:
+            folder.mkdir()
+            break
+        except FileExistsError:
+            number += 1
+            folder = wanted.with_name(f"{wanted.name}-{number}")
+    described = {key: getattr(data, key) for key in ("origin", "digest", "note", "counts")}
+    described["name"] = getattr(data, "name", "gtsrb")  # only traffic signs are cooked
+    for key in ("recipe", "scale"):
+        if hasattr(data, key):
+            described[key] = getattr(data, key)
+    report = Report(
+        name=name or wanted.name,
+        status="running",
+        started=_now(),
+        seed=seed,
+        settings=settings,
+        data=described,
+        machine=machine(),
+        commit=commit(),
+    )
+    run = Run(folder, data, report)
+    run._save()
+    return run
+
+
+def folder(name):
+    """Name the folder of a chapter's run.
+
+    Parameters
+    ----------
+    name : str
+        Of the run.
+
+    Returns
+    -------
+    pathlib.Path
+        Below the folder that the variable ``COMPANION_RUNS`` names, else below ``runs`` in the
+        working folder.
+
+    Examples
+    --------
+    >>> folder("first").name
+    'first'
+    """
+    return Path(os.environ.get("COMPANION_RUNS") or "runs") / name
+
+
+def read_report(path):
+    """Read the report of a run.
+
+    Parameters
+    ----------
+    path : path-like
+        A run's folder, or a report file.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no report.
+    ValueError
+        If the file is damaged, or of a newer version than this companion knows.
+
+    Examples
+    --------
+    >>> read_report("/nowhere")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: /nowhere holds no report.json: is it the folder of a run?
+    """
+    path = Path(path)
+    file = path if path.is_file() else path / REPORT
+    if not file.is_file():
+        raise FileNotFoundError(f"{path} holds no {REPORT}: is it the folder of a run?")
+    try:
+        values = json.loads(file.read_text())
+        version = values["schema"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{file} is not a whole report: run its experiment again") from None
+    if version > SCHEMA:
+        raise ValueError(
+            f"{file} has report version {version}, this companion knows {SCHEMA}: update it"
+        )
+    known = {f.name for f in fields(Report)}
+    missing = {"name", "status", "started", "seed", "settings", "data"} - set(values)
+    if missing or set(values) - known:
+        odd = ", ".join(sorted(missing | (set(values) - known)))
+        raise ValueError(f"{file} does not have the entries of a report, see {odd}")
+    return Report(**values)
+
+
+def machine():
+    """Say what the run ran on.
+
+    Returns
+    -------
+    dict
+        ``device`` (JAX's name), ``cores``, ``system``, ``versions``.
+
+    Examples
+    --------
+    >>> sorted(machine()["versions"])
+    ['companion', 'jax', 'keras', 'numpy', 'python']
+    """
+    import jax
+    import keras
+    import numpy as np
+
+    device = jax.devices()[0]
+    return {
+        "device": f"{device.platform}: {device.device_kind}",
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": {
+            "python": platform.python_version(),
+            "companion": companion.__version__,
+            "keras": keras.__version__,
+            "jax": jax.__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
+def peak_memory_mb():
+    """Give the largest resident memory of this process so far, in MB (10⁶ bytes).
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> peak_memory_mb() > 1
+    True
+    """
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset / 1e6
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kibibytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def commit():
+    """Give the commit of the repository that the companion was imported from.
+
+    Returns
+    -------
+    str or None
+        Twelve digits, with a ``+`` where files differ from it; None where there is no repository.
+    """
+    root = Path(companion.__file__).resolve().parents[1]
+    try:
+        head = _git(root, "rev-parse", "--short=12", "HEAD")
+        return head + ("+" if _git(root, "status", "--porcelain", "--", "companion") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(root, *words):
+    done = subprocess.run(
+        ["git", "-C", str(root), *words], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def _score(score):
+    return {**asdict(score), "interval": list(score.interval), "accuracy": score.accuracy}
+
+
+def _history_csv(history):
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["epoch", *history])
+    for epoch, values in enumerate(zip(*history.values(), strict=True), start=1):
+        writer.writerow([epoch, *values])
+    return text.getvalue()
+
+
+def _write(path, text):
+    """Write beside and rename: a reader, or a kill, finds the old file or the new one whole."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text)
+    os.replace(part, path)
+
+
+def _now():
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,1 @@
+"""Networks, their training and their evaluation, in Keras 3 on JAX."""

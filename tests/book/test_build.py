@@ -1,0 +1,188 @@
+"""The build's promises, on a copy of the repository with a small book of its own."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.book
+
+HEAD = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n"
+CHAPTER = (
+    HEAD
+    + """# {title}
+
+Prose of {title}.
+
+```{{code-cell}} ipython3
+import time
+from companion.arithmetic import output_size
+print("size", output_size(28, 3), "at", time.time_ns())
+```
+"""
+)
+STAMP = re.compile(r"size (\S+) at (\d+)")
+
+
+class Book:
+    """A copy of the repository whose book has two chapters."""
+
+    def __init__(self, root):
+        self.root = root
+        listed = subprocess.run(
+            ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split("\n")
+        for name in filter(None, listed):
+            inside = name.startswith("book/") and name.endswith((".md", ".bib"))
+            if (ROOT / name).is_file() and not inside and not name.startswith("tests/"):
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, root / name)
+        self.write("_toc.yml", "format: jb-book\nroot: index\nparts:\n- caption: P\n  chapters:\n")
+        self.write("index.md", "# The book\n\nIts first page.\n")
+        self.write("book/references.bib", "")
+        for name in ("one", "two"):
+            self.add(name, CHAPTER.format(title=name.capitalize()))
+
+    def write(self, name, text):
+        (self.root / name).write_text(text)
+
+    def add(self, name, text):
+        self.write(f"book/{name}.md", text)
+        toc = self.root / "_toc.yml"
+        toc.write_text(toc.read_text() + f"  - file: book/{name}\n")
+
+    def edit(self, name, old, new):
+        text = (self.root / name).read_text()
+        assert old in text
+        self.write(name, text.replace(old, new))
+
+    def build(self, **environment):
+        """Build as `make book` does, the chapters importing this copy's companion."""
+        return subprocess.run(
+            [sys.executable, "book/build.py"],
+            cwd=self.root,
+            env=os.environ | {"PYTHONPATH": str(self.root), "COMPANION_DATA": ""} | environment,
+            capture_output=True,
+            text=True,
+        )
+
+    def page(self, name):
+        return (self.root / "_build" / "html" / "book" / f"{name}.html").read_text()
+
+    def outputs(self):
+        """Give what each chapter's page shows: (size, when its cell ran)."""
+        return {name: STAMP.search(self.page(name)).groups() for name in ("one", "two")}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    book = Book(tmp_path_factory.mktemp("book"))
+    done = book.build()
+    assert done.returncode == 0, done.stdout + done.stderr
+    book.said = done.stdout
+    return book
+
+
+@pytest.fixture
+def book(built, tmp_path):
+    """Give a copy of the built book, to be changed."""
+    copy = Book.__new__(Book)
+    copy.root = tmp_path / "copy"
+    shutil.copytree(built.root, copy.root)
+    return copy
+
+
+def test_it_says_where_how_long_and_on_which_data(built):
+    assert re.search(r"The book is built \(\d+ s\)", built.said)
+    assert "_build/html/index.html" in built.said
+    assert "data   gtsrb" in built.said
+    assert "synthetic" in built.said
+    assert built.outputs()["one"][0] == "26"
+
+
+def test_nothing_changed_builds_nothing(book):
+    before = book.outputs()
+    done = book.build()
+    assert done.returncode == 0
+    assert "Nothing changed" in done.stdout
+    assert book.outputs() == before
+
+
+def test_changed_prose_runs_no_chapter(book):
+    before = book.outputs()
+    book.edit("book/one.md", "Prose of One.", "Other words.")
+    assert book.build().returncode == 0
+    assert "Other words." in book.page("one")
+    assert book.outputs() == before
+
+
+def test_a_changed_cell_runs_its_chapter_alone(book):
+    before = book.outputs()
+    book.edit("book/one.md", "output_size(28, 3)", "output_size(28, 5)")
+    assert book.build().returncode == 0
+    after = book.outputs()
+    assert after["one"][0] == "24"
+    assert after["two"] == before["two"]
+
+
+def test_a_changed_companion_leaves_no_stale_page(book):
+    """The chapters' cells stay the same: jupyter-cache alone would publish the old size."""
+    path = "companion/arithmetic/__init__.py"
+    text = (book.root / path).read_text()
+    changed = "\n\ndef output_size(size, kernel_size):  # noqa: F811\n    return 'changed'\n"
+    book.write(path, text + changed)
+    assert book.build().returncode == 0
+    assert {size for size, _ in book.outputs().values()} == {"changed"}
+    book.write(path, text)
+    assert book.build().returncode == 0
+    assert {size for size, _ in book.outputs().values()} == {"26"}
+
+
+def test_another_budget_runs_the_chapters_again(book):
+    before = book.outputs()
+    done = book.build(COMPANION_BUDGET="laptop")
+    assert done.returncode == 0, done.stderr
+    assert "budget laptop" in done.stdout
+    assert all(after != before[name] for name, after in book.outputs().items())
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("raising", HEAD + "# R\n\n```{code-cell} ipython3\n1 / 0\n```\n", "ZeroDivisionError"),
+        (
+            "picture",
+            "# P\n\n```{image} web/dot.png\n```\n",
+            "picture without an alt text: book/web/dot.png",
+        ),
+        ("link", "# L\n\n[there](nowhere.md)\n", "nowhere.md"),
+        ("hole", HEAD + "# H\n\n{glue:text}`no-such-key`\n", "no-such-key"),
+        ("cite", "# C\n\n{cite:t}`nobody1900`\n", "nobody1900"),
+    ],
+)
+def test_a_fault_fails_the_build_and_is_named(book, name, text, words):
+    from PIL import Image
+
+    Image.new("L", (1, 1)).save(book.root / "book" / "web" / "dot.png")
+    book.add(name, text)
+    done = book.build()
+    assert done.returncode != 0
+    assert words in done.stderr + done.stdout
+    assert "The book was not built" in done.stderr
+    again = book.build()
+    assert again.returncode != 0, "a failed build must not pass for an unchanged one"
+
+
+def test_an_orphan_page_fails_the_build(book):
+    book.write("book/orphan.md", "# Orphan\n\nNo one links here.\n")
+    done = book.build()
+    assert done.returncode != 0
+    assert "orphan.md" in done.stderr

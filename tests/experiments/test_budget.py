@@ -1,0 +1,28 @@
+import dataclasses
+
+import pytest
+
+from companion.experiments import budget
+
+
+def test_the_name_wins_over_the_environment(monkeypatch):
+    monkeypatch.setenv("COMPANION_BUDGET", "laptop")
+    assert budget.get().name == "laptop"
+    assert budget.get("full").name == "full"
+    monkeypatch.setenv("COMPANION_BUDGET", "")
+    assert budget.get().name == "quick"
+
+
+def test_a_misspelt_environment_is_refused(monkeypatch):
+    monkeypatch.setenv("COMPANION_BUDGET", "labtop")
+    with pytest.raises(ValueError, match=r"got 'labtop' \(did you mean 'laptop'\?\)"):
+        budget.get()
+
+
+def test_budgets_are_frozen_and_grow():
+    quick, laptop, full = (budget.get(name) for name in ("quick", "laptop", "full"))
+    assert quick.gtsrb_scale < laptop.gtsrb_scale < full.gtsrb_scale == 1
+    assert quick.mnist_images < laptop.mnist_images
+    assert full.mnist_images is None
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        quick.name = "other"

@@ -1,0 +1,89 @@
+"""Run everything that ``make test`` promises, and say what was skipped and how to get it.
+
+Three groups, each a pytest run of its own:
+
+1. unit tests, doctests and chapter checks, on both cores;
+2. the build of the site and what a reader finds in it;
+3. every cell of every chapter, through nbval.
+
+``REQUIRE_ALL=1`` makes a skip a failure.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "_build" / "nbval" / "book"
+
+
+def pytest(*words):
+    """Run pytest from the repository's root; return its exit status."""
+    return subprocess.run([sys.executable, "-m", "pytest", *words], cwd=ROOT).returncode
+
+
+def convert_chapters():
+    """Write each chapter that has cells as a notebook without outputs, for nbval to run."""
+    import jupytext
+
+    shutil.rmtree(NOTEBOOKS, ignore_errors=True)
+    NOTEBOOKS.mkdir(parents=True)
+    for chapter in sorted((ROOT / "book").glob("*.md")):
+        if "{code-cell}" in chapter.read_text():
+            jupytext.write(jupytext.read(chapter), NOTEBOOKS / f"{chapter.stem}.ipynb")
+    # A chapter finds what lies in the repository from its own folder, as in the build.
+    (NOTEBOOKS.parent / "published").symlink_to(ROOT / "published")
+
+
+def main():
+    """Run the groups; exit with 1 if one failed."""
+    start = time.perf_counter()
+    os.environ.setdefault("COMPANION_RUNS", str(ROOT / "_build" / "runs"))
+    failed = []
+    groups = {
+        "unit tests": lambda: pytest("-q", "-n", "2", "-m", "not book"),
+        "the site": lambda: pytest("-q", "-m", "book"),
+        "every cell": lambda: (convert_chapters(), pytest_cells())[1],
+    }
+    times = {}
+    for name, group in groups.items():
+        print(f"\n== {name} ==", flush=True)
+        began = time.perf_counter()
+        if group():
+            failed.append(name)
+        times[name] = time.perf_counter() - began
+    print("\n== summary ==")
+    for name, seconds in times.items():
+        print(f"  {name:<12} {seconds:5.0f} s  {'FAILED' if name in failed else 'passed'}")
+    if not os.environ.get("COMPANION_DATA"):
+        print("  Tests of the real images were skipped: companion fetch gtsrb; companion fetch")
+        print(
+            "  mnist; then COMPANION_DATA=<their folder> make test. REQUIRE_ALL=1 fails on skips."
+        )
+    print(f"  total        {time.perf_counter() - start:5.0f} s")
+    raise SystemExit(1 if failed else 0)
+
+
+def pytest_cells():
+    """Run every chapter's cells, two chapters at a time; a cell that raises names itself."""
+    return pytest(
+        "-q",
+        "-n",
+        "2",
+        "--dist",
+        "loadfile",
+        "--nbval-lax",
+        "--nbval-current-env",
+        "--nbval-cell-timeout",
+        "600",
+        "-p",
+        "no:doctest",
+        str(NOTEBOOKS),
+    )
+
+
+if __name__ == "__main__":
+    main()
