@@ -190,7 +190,7 @@ def _drawn_signs(cache, scale, seed):
     """Give the folder of the drawn archive of this scale and seed, drawing it if need be."""
     from companion.data import synthetic
 
-    name = f"synthetic-{synthetic.VERSION}-{float(scale):g}-{seed}"
+    name = f"synthetic-{synthetic.VERSION}-{float(scale)}-{seed}"
     places = (cache, _temporary_folder())
     for place in places:
         if (place / name).is_dir():

@@ -101,7 +101,7 @@ def fetch(name, root=None, *, progress=True, keep_zips=False, sources=SOURCES):
 
     Examples
     --------
-    >>> from companion.data import fetch, mnist
+    >>> from companion.data import fetch
     >>> fetch.fetch("cifar")
     Traceback (most recent call last):
     ...

@@ -123,6 +123,9 @@ def draw(class_id, size=256, *, weight=1.0, zoom=1.0, paper=WHITE):
     _PLATES[shape(class_id)](pen, class_id)
     pen.weight = weight
     pen.zoom = zoom
+    if shape(class_id) == UP:
+        # The middle of the free space, which is smaller than the plate.
+        pen.zoom, pen.centre = zoom * 0.87, 0.05
     _PICTOGRAMS[class_id](pen)
     return pen.image.reduce(_OVERSAMPLING)
 
@@ -138,6 +141,7 @@ class _Pen:
         self._unit = size * _OVERSAMPLING / 2 * 0.98
         self._middle = size * _OVERSAMPLING / 2
         self.weight = self.zoom = 1.0
+        self.centre = 0.0
         self.place()
 
     def place(self, x=0.0, y=0.0, scale=1.0, flip=False):
@@ -149,7 +153,7 @@ class _Pen:
         scale = self._scale * (-1 if self._flip else 1)
         return (
             self._middle + self._unit * self.zoom * (self._x + x * scale),
-            self._middle + self._unit * self.zoom * (self._y + y * self._scale),
+            self._middle + self._unit * (self.centre + self.zoom * (self._y + y * self._scale)),
         )
 
     def _length(self, length):
@@ -399,6 +403,7 @@ def _end_of_no_passing_lorries(pen):
 
 
 def _lorry(pen):
+    pen.place(0, 0, 0.9)
     pen.box(-0.2, -0.3, 0.56, 0.14, BLACK)
     pen.polygon(
         [(-0.25, 0.14), (-0.25, -0.16), (-0.42, -0.16), (-0.54, -0.02), (-0.54, 0.14)], BLACK
@@ -408,6 +413,7 @@ def _lorry(pen):
     for x in (-0.38, 0.22, 0.42):
         pen.disc(x, 0.21, 0.115, pen.paper)
         pen.disc(x, 0.21, 0.09, BLACK)
+    pen.place()
 
 
 # Triangles: the free space lies around (0, 0.3).
@@ -572,16 +578,16 @@ def _deer(pen):
 
 
 def _ahead(pen):
-    pen.arrow([(0, 0.72), (0, -0.74)], 0.22, 0.6, WHITE)
+    pen.arrow([(0, 0.7), (0, -0.72)], 0.25, 0.62, WHITE)
 
 
 def _turn(flip):
     def pictogram(pen):
         pen.place(0, 0, 1.0, flip)
         pen.arrow(
-            [(-0.3, 0.62), (-0.3, 0.14), *_arc(-0.02, 0.14, 0.28, 0.3, 180, 270), (0.66, -0.16)],
-            0.22,
-            0.56,
+            [(-0.24, 0.62), (-0.24, 0.1), *_arc(0.02, 0.1, 0.26, 0.26, 180, 270), (0.6, -0.16)],
+            0.25,
+            0.58,
             WHITE,
         )
         pen.place()
@@ -592,8 +598,8 @@ def _turn(flip):
 def _straight_or(flip):
     def pictogram(pen):
         pen.place(0, 0, 1.0, flip)
-        pen.arrow([(-0.2, 0.74), (-0.2, -0.74)], 0.19, 0.52, WHITE)
-        pen.arrow([(-0.2, 0.56), (-0.2, 0.18), (-0.12, 0.1), (0.68, 0.1)], 0.19, 0.5, WHITE)
+        pen.arrow([(-0.18, 0.72), (-0.18, -0.72)], 0.23, 0.58, WHITE)
+        pen.arrow([(-0.18, 0.56), (-0.18, 0.2), (-0.08, 0.12), (0.68, 0.12)], 0.23, 0.56, WHITE)
         pen.place()
 
     return pictogram
@@ -602,7 +608,7 @@ def _straight_or(flip):
 def _keep(flip):
     def pictogram(pen):
         pen.place(0, 0, 1.0, flip)
-        pen.arrow([(-0.58, -0.5), (0.56, 0.5)], 0.24, 0.62, WHITE)
+        pen.arrow([(-0.48, -0.44), (0.54, 0.48)], 0.27, 0.66, WHITE)
         pen.place()
 
     return pictogram
@@ -610,15 +616,15 @@ def _keep(flip):
 
 def _roundabout(pen):
     for start in (20, 140, 260):
-        points = _arc(0, 0, 0.52, 0.52, start, start - 62)
+        points = _arc(0, 0, 0.56, 0.56, start, start - 62)
         pen.line(points, 0.17, WHITE, round_ends=False)
         a = math.radians(start - 60)
         tip = math.radians(start - 104)
         pen.polygon(
             [
-                (0.28 * math.cos(a), 0.28 * math.sin(a)),
-                (0.78 * math.cos(a), 0.78 * math.sin(a)),
-                (0.56 * math.cos(tip), 0.56 * math.sin(tip)),
+                (0.32 * math.cos(a), 0.32 * math.sin(a)),
+                (0.8 * math.cos(a), 0.8 * math.sin(a)),
+                (0.58 * math.cos(tip), 0.58 * math.sin(tip)),
             ],
             WHITE,
         )
@@ -629,11 +635,11 @@ def _nothing(pen):
 
 
 def _no_entry(pen):
-    pen.box(-0.74, -0.17, 0.74, 0.17, WHITE)
+    pen.box(-0.7, -0.165, 0.7, 0.165, WHITE)
 
 
 def _stop(pen):
-    _text(pen, "STOP", height=0.56, stroke=0.22, gap=0.4, narrow=0.86, fill=WHITE)
+    _text(pen, "STOP", height=0.6, stroke=0.23, gap=0.34, narrow=0.92, fill=WHITE)
 
 
 _PICTOGRAMS = {

@@ -188,15 +188,15 @@ class _Drive:
 
     def _light(self, rng):
         """Set how bright the sign and the scenery are in each frame."""
-        sign = rng.normal(math.log(0.6), 0.75)
+        sign = rng.normal(math.log(0.6), 0.6)
         # A sign in the sun before shade, or in its own shade before the sky.
-        contrast = rng.normal(-0.2, 0.7)
-        sign_drift = _drift(rng, 0.3)
-        scene = sign + contrast + 0.6 * sign_drift + _drift(rng, 0.3)
+        contrast = rng.normal(-0.2, 0.5)
+        sign_drift = _drift(rng, 0.38)
+        scene = sign + contrast + 0.6 * sign_drift + _drift(rng, 0.45)
         self.sign_gain = np.exp(np.minimum(sign + sign_drift, 0.7))
         self.scene_gain = np.exp(np.minimum(scene, 0.7))
         self.cast = np.exp(rng.normal((0.02, 0.0, 0.02), (0.05, 0.03, 0.08))).astype(np.float32)
-        self.veil = rng.gamma(1.2, 5.0)
+        self.veil = rng.gamma(1.2, 7.0)
 
     def _path(self, rng):
         """Set where the sign is in each frame, how large, and how it is turned."""
@@ -208,23 +208,24 @@ class _Drive:
         self.size = first * growth / distance
         self.size = self.size * np.exp(rng.normal(0.0, 0.008, _FRAMES))
         side = rng.choice([1.0, 1.0, 1.0, -1.0])
-        turn = rng.normal(0.0, 9.0)
+        turn = rng.normal(0.0, 7.0)
         self.yaw = turn + side * rng.uniform(0.0, 16.0) / distance + rng.normal(0, 0.8, _FRAMES)
         self.pitch = rng.normal(-3.0, 5.0) - 5.0 / distance + rng.normal(0, 0.8, _FRAMES)
-        self.roll = rng.normal(0.0, 3.5) + np.cumsum(rng.normal(0, 0.35, _FRAMES))
-        self.offset = rng.normal(0.0, 0.9, (_FRAMES, 2))
+        self.roll = rng.normal(0.0, 2.8) + np.cumsum(rng.normal(0, 0.3, _FRAMES))
+        self.offset = rng.normal(0.0, 0.5, (_FRAMES, 2))
         # What lies far behind the sign moves and shrinks against it.
-        depth = np.exp(rng.normal(0.3, 0.9))
+        depth = np.exp(rng.normal(0.8, 0.9))
         window = (distance + depth) / distance
-        self.window = np.clip(rng.uniform(30, 140) * window / window[-1], 8, 150)
-        start = rng.uniform(0.3, 0.7, 2)
-        travel = np.array([side * -0.25, 0.12]) * rng.uniform(0.0, 1.2)
-        self.centre = start + travel * (1 / distance - 1 / growth)[:, None]
+        self.window = np.clip(rng.uniform(30, 120) * window / window[-1], 8, 130)
+        # The sign rises out of the hedges into the sky and drifts aside as the car passes it.
+        nearness = (1 / distance - 1 / growth) / (1 - 1 / growth)
+        start, end = rng.uniform((0.2, 0.5), (0.8, 0.9)), rng.uniform((0.1, 0.1), (0.9, 0.6))
+        self.centre = start + (end - start) * nearness[:, None]
 
     def _camera(self, rng):
         """Set blur and noise in each frame."""
         self.focus = np.exp(
-            rng.normal(math.log(0.36), 0.4) + _drift(rng, 0.15) + rng.normal(0, 0.1, _FRAMES)
+            rng.normal(math.log(0.33), 0.4) + _drift(rng, 0.15) + rng.normal(0, 0.1, _FRAMES)
         )
         shake = np.exp(rng.normal(-1.1, 0.9) + rng.normal(0, 0.5, _FRAMES))
         nearer = self.size / self.size[0]
@@ -463,7 +464,7 @@ def _surroundings(class_id, rng):
 
 def _age(colours, rng):
     """Fade and tint a drawing: reds turn orange or brown, white turns yellowish or grey."""
-    fading = rng.beta(1.2, 12.0)
+    fading = rng.beta(1.2, 7.0)
     saturation = rng.normal(0.95, 0.15)
     grey = colours.mean(axis=2, keepdims=True)
     colours = grey + (colours - grey) * max(0.3, saturation - fading)
@@ -479,15 +480,15 @@ def _shade(rng):
     light = 0.95 + rng.normal(0, 0.1) * along
     light += rng.gamma(1.0, 0.04) * _noise(rng, _BOARD, 7)
     what = rng.random()
-    if what < 0.15:
+    if what < 0.1:
         # The edge of a shadow.
         edge = np.clip((along - rng.uniform(-0.7, 0.7)) / rng.uniform(0.02, 0.3), 0, 1)
         light *= 1 - rng.uniform(0.3, 0.7) * edge
-    elif what < 0.27:
+    elif what < 0.18:
         # The shadow of leaves.
         leaves = np.clip(_noise(rng, _BOARD, int(rng.integers(4, 12))) * 3 + 0.5, 0, 1)
         light *= 1 - rng.uniform(0.25, 0.65) * leaves
-    elif what < 0.34:
+    elif what < 0.23:
         # The sun mirrored in the plate, or dirt.
         spot = (x - rng.uniform(-0.8, 0.8)) ** 2 + (y - rng.uniform(-0.8, 0.8)) ** 2
         light *= 1 + rng.uniform(-0.6, 0.8) * np.exp(-spot / rng.uniform(0.05, 0.5))
@@ -533,7 +534,9 @@ def _scene(rng):
 
     texture = sum(
         strength * _noise(rng, _SCENE, cells)
-        for strength, cells in zip(rng.dirichlet((2, 2, 1.5, 0.7)) * 2.2, (3, 9, 28, 90), strict=True)
+        for strength, cells in zip(
+            rng.dirichlet((2, 2, 1.5, 0.7)) * 2.2, (3, 9, 28, 90), strict=True
+        )
     )
     hue = _HUES[rng.integers(len(_HUES))] * rng.uniform(0.4, 1.2)
     scene = hue * np.exp(rng.uniform(0.4, 1.6) * texture)[..., None]

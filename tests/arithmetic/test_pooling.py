@@ -15,7 +15,7 @@ from companion.arithmetic import average_pool, max_pool, output_size
 GRID = [
     (sizes, window, stride, padding)
     for sizes, window, stride, padding in product(
-        [(6, 6), (7, 7), (5, 8)], [1, 2, 3, (3, 2)], [None, 1, (2, 3)], ["valid", "same"]
+        [(7, 7), (5, 8)], [2, 3, (3, 2)], [None, 1, (2, 3)], ["valid", "same"]
     )
 ]
 

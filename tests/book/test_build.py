@@ -154,35 +154,40 @@ def test_another_budget_runs_the_chapters_again(book):
     assert all(after != before[name] for name, after in book.outputs().items())
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "words"),
-    [
-        ("raising", HEAD + "# R\n\n```{code-cell} ipython3\n1 / 0\n```\n", "ZeroDivisionError"),
-        (
-            "picture",
-            "# P\n\n```{image} web/dot.png\n```\n",
-            "picture without an alt text: book/web/dot.png",
-        ),
-        ("link", "# L\n\n[there](nowhere.md)\n", "nowhere.md"),
-        ("hole", HEAD + "# H\n\n{glue:text}`no-such-key`\n", "no-such-key"),
-        ("cite", "# C\n\n{cite:t}`nobody1900`\n", "nobody1900"),
-    ],
-)
-def test_a_fault_fails_the_build_and_is_named(book, name, text, words):
+FAULTS = {
+    "picture": "# P\n\n```{image} web/dot.png\n```\n",
+    "link": "# L\n\n[there](nowhere.md)\n",
+    "hole": HEAD + "# H\n\n{glue:text}`no-such-key`\n",
+    "cite": "# C\n\n{cite:t}`nobody1900`\n",
+}
+NAMED = {
+    "picture": "picture without an alt text: book/web/dot.png",
+    "link": "nowhere.md",
+    "hole": "no-such-key",
+    "cite": "nobody1900",
+}
+
+
+def test_each_fault_of_a_page_fails_the_build_and_is_named(book):
     from PIL import Image
 
     Image.new("L", (1, 1)).save(book.root / "book" / "web" / "dot.png")
-    book.add(name, text)
+    for name, text in FAULTS.items():
+        book.add(name, text)
+    book.write("book/orphan.md", "# Orphan\n\nNo one links here.\n")
     done = book.build()
     assert done.returncode != 0
-    assert words in done.stderr + done.stdout
+    for name, words in {**NAMED, "orphan": "orphan.md"}.items():
+        told = [line for line in done.stderr.splitlines() if words in line and "WARNING" in line]
+        assert told, f"{name}: no warning in\n{done.stderr}"
     assert "The book was not built" in done.stderr
     again = book.build()
     assert again.returncode != 0, "a failed build must not pass for an unchanged one"
 
 
-def test_an_orphan_page_fails_the_build(book):
-    book.write("book/orphan.md", "# Orphan\n\nNo one links here.\n")
+def test_a_raising_cell_fails_the_build_with_its_traceback(book):
+    book.add("raising", HEAD + "# R\n\n```{code-cell} ipython3\n1 / 0\n```\n")
     done = book.build()
     assert done.returncode != 0
-    assert "orphan.md" in done.stderr
+    assert "ZeroDivisionError: division by zero" in done.stderr
+    assert "book/raising.md" in done.stderr

@@ -1,5 +1,6 @@
 """What every chapter's source must hold; the cells themselves run through nbval."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -50,16 +51,12 @@ def test_a_chapter_has_the_skeleton(name):
 @chapters
 def test_a_chapter_has_graded_exercises_with_solutions_that_run(name):
     text = source(name)
-    exercises = dict(
-        re.findall(r"^`{3,}\{exercise-start\}(.*)\n:label: (\S+)", text, flags=re.M)
-    )
+    exercises = dict(re.findall(r"^`{3,}\{exercise-start\}(.*)\n:label: (\S+)", text, flags=re.M))
     labels = {label: title for title, label in exercises.items()}
     assert len(labels) >= 4
     grades = {title.count("★") for title in labels.values()}
     assert grades >= {1, 2, 3}, f"grades found: {grades}"
-    solutions = re.findall(
-        r"\{solution-start\} (\S+)\n(.*?)\{solution-end\}", text, flags=re.S
-    )
+    solutions = re.findall(r"\{solution-start\} (\S+)\n(.*?)\{solution-end\}", text, flags=re.S)
     assert {label for label, _ in solutions} == set(labels)
     for label, body in solutions:
         assert ":class: dropdown" in body, f"the solution of {label} is not folded"
@@ -71,7 +68,7 @@ def test_headings_go_down_one_level_at_a_time(name):
     levels = [len(m) for m in re.findall(r"^(#+) ", without_code(source(name)), flags=re.M)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    steps = zip(levels, levels[1:], strict=False)
+    steps = itertools.pairwise(levels)
     assert all(below <= above + 1 for above, below in steps), levels
 
 

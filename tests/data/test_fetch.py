@@ -110,6 +110,13 @@ def cut_without_ranges(handler, data):
     handler.answer(200, data[: len(data) // 2], length=len(data))
 
 
+def cut_without_length(handler, data):
+    """Break off in a way that looks like the end of the file."""
+    handler.send_response(200)
+    handler.end_headers()
+    handler.wfile.write(data[: len(data) // 2])
+
+
 def in_turn(*behaviours):
     """Behave differently at each request, and like the last for ever after."""
     left = list(behaviours)
@@ -270,6 +277,13 @@ def test_a_server_without_ranges_is_read_from_the_start(server, get):
     server.behaviour["a", BIG] = in_turn(cut, without_ranges)
     get()
     assert requests_for(server)[1][1] is not None
+
+
+def test_a_cut_that_looks_like_the_end_is_resumed(server, get):
+    server.behaviour["a", BIG] = in_turn(cut_without_length, whole)
+    get()
+    half = len(server.files[BIG]) // 2
+    assert requests_for(server) == [("a", None), ("a", f"bytes={half}-")]
 
 
 def test_a_cut_at_the_same_place_for_ever_leads_to_the_other_mirror(server, get):
@@ -623,6 +637,15 @@ def test_a_damaged_zip_leaves_nothing_unpacked(server, tmp_path, damage, sentenc
         fetch.unpack(tmp_path / "test.zip", tmp_path, ["GTSRB/Final_Test"])
     assert "delete the file and fetch it again" in one_sentence(e)
     assert names(tmp_path) == ["test.zip"]
+
+
+def test_what_another_run_has_unpacked_stays(tmp_path):
+    (tmp_path / "test.zip").write_bytes(zipped({"folder/file": "new"}))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").write_text("old")
+    fetch.unpack(tmp_path / "test.zip", tmp_path, ["folder"])
+    assert (tmp_path / "folder" / "file").read_text() == "old"
+    assert names(tmp_path) == ["folder", "test.zip"]
 
 
 def test_a_zip_that_needs_more_room_than_there_is(tmp_path, monkeypatch):

@@ -251,13 +251,6 @@ def test_disk_with_too_little_space(tmp_path, monkeypatch):
     ):
         write(path)
     assert not os.listdir(tmp_path)
-    file_size = write_with_free(monkeypatch, path, usage._replace(free=2_000_000))
-    assert file_size < 2_000_000
-
-
-def write_with_free(monkeypatch, path, usage):
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
-    return write(path).stat().st_size
 
 
 def test_leftovers_are_removed_once_they_are_old(tmp_path):
