@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Names the tree that is installed: a changed pin makes a stale environment install again.
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# uv installs the tree in a sixth of pip's time; where it cannot (a mirror that only pip knows), pip does.
+UV := 0.13.9
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
@@ -17,8 +20,9 @@ $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 book")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing the pinned tree into $(VENV) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(PIP) uv==$(UV) && $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt \
+		|| { echo "uv could not; trying pip, which takes a minute …"; $(PIP) -r requirements.txt; }
+	@$(PIP) --no-deps --editable .
 	@touch $@
 
 environment: $(READY)  ## Make .venv and install the pinned tree
@@ -45,7 +49,7 @@ format: $(READY)  ## Rewrite the code in the agreed format
 	@$(BIN)/ruff format .
 
 requirements: $(READY)  ## Resolve requirements.in into requirements.txt, for every platform
-	@$(BIN)/python -m pip install --quiet uv
+	@$(PIP) uv==$(UV)
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make requirements" --quiet requirements.in -o requirements.txt
 

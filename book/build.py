@@ -127,8 +127,10 @@ def fingerprint(key):
 def data_notes():
     """Say, a line each, on which data the chapters ran."""
     from companion.data import open_dataset
+    from companion.experiments import budget
 
-    return [f"{name}: {open_dataset(name).note}" for name in ("mnist", "gtsrb")]
+    drawn = budget.get().gtsrb_drawn
+    return [f"{name}: {open_dataset(name, scale=drawn).note}" for name in ("mnist", "gtsrb")]
 
 
 def main():

@@ -32,7 +32,7 @@ class OneSentence(click.Group):
 @click.group(cls=OneSentence, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(companion.__version__)
 def main():
-    r"""Data, training and reports of the book From Kernel to Cluster.
+    r"""Fetch, cook, train and report: the book From Kernel to Cluster at a prompt.
 
     \b
     companion fetch gtsrb                    download the real traffic signs, once

@@ -41,6 +41,7 @@ def arrays(values, labels=None, *, numbers=True, limits=None, columns=None, size
     >>> plt.close(fig)
     """
     values = [np.asarray(value) for value in values]
+    labels = None if labels is None else list(labels)  # a pandas column counts by its index
     low, high = limits or (min(v.min() for v in values), max(v.max() for v in values))
     fig, axes = _grid(len(values), columns or len(values), size)
     for i, (ax, value) in enumerate(zip(axes, values, strict=True)):
@@ -90,6 +91,7 @@ def images(pictures, labels=None, *, columns=8, size=1.1):
     >>> plt.close(fig)
     """
     pictures = [np.asarray(picture) for picture in pictures]
+    labels = None if labels is None else list(labels)  # a pandas column counts by its index
     fig, axes = _grid(len(pictures), min(columns, len(pictures)), size)
     for i, (ax, picture) in enumerate(zip(axes, pictures, strict=True)):
         top = 255 if picture.dtype == np.uint8 else 1.0

@@ -98,7 +98,7 @@ class Dataset:
         return mnist.read_images(self.root, split), mnist.read_labels(self.root, split)
 
 
-def open_dataset(name, root=None, *, scale=0.1, seed=0):
+def open_dataset(name, root=None, *, scale=0.3, seed=0):
     """Open a data set, or what stands in for it.
 
     It is looked for in `root`, or if that is not given in the folder that the environment

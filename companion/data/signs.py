@@ -29,15 +29,6 @@ _OVERSAMPLING = 3
 CIRCLE, UP, DOWN, DIAMOND, OCTAGON = "circle", "up", "down", "diamond", "octagon"
 _SHAPES = {11: UP, 12: DIAMOND, 13: DOWN, 14: OCTAGON, **dict.fromkeys(range(18, 32), UP)}
 
-# Half width and half height of each shape.
-_EXTENTS = {
-    CIRCLE: (1.0, 1.0),
-    UP: (1.0, 0.9),
-    DOWN: (1.0, 0.9),
-    DIAMOND: (1.0, 1.0),
-    OCTAGON: (1.0, 1.0),
-}
-
 
 def shape(class_id):
     """Give the shape of a sign's plate.
@@ -54,16 +45,23 @@ def shape(class_id):
     str
         "circle", "up" and "down" (triangles, by where they point), "diamond" or "octagon".
 
+    Raises
+    ------
+    ValueError
+        If there is no such class.
+
     Examples
     --------
     >>> shape(14)
     'octagon'
     """
+    if class_id not in _PICTOGRAMS:
+        raise ValueError(f"class_id must be a whole number from 0 to 42, got {class_id!r}")
     return _SHAPES.get(class_id, CIRCLE)
 
 
-def extent(class_id):
-    """Give half the width and half the height of a sign, of a drawing from -1 to 1.
+def outline(class_id):
+    """Give points around a sign, whose bounding box is the sign's.
 
     Parameters
     ----------
@@ -72,18 +70,29 @@ def extent(class_id):
 
     Returns
     -------
-    tuple of float
-        Half width and half height.
+    list of tuple of float
+        Points (x, y), the drawing reaching from -1 to 1.
+
+    Raises
+    ------
+    ValueError
+        If there is no such class.
 
     Examples
     --------
-    >>> extent(13)
-    (1.0, 0.9)
+    >>> outline(12)
+    [(0, -1), (1, 0), (0, 1), (-1, 0)]
     """
-    return _EXTENTS[shape(class_id)]
+    kind = shape(class_id)
+    if kind in (UP, DOWN):
+        side = -1 if kind == DOWN else 1
+        return [(0, -0.9 * side), (0.97, 0.9 * side), (-0.97, 0.9 * side)]
+    if kind == DIAMOND:
+        return [(0, -1), (1, 0), (0, 1), (-1, 0)]
+    return _arc(0, 0, 1, 1, 0, 351)
 
 
-def draw(class_id, size=256, *, weight=1.0, zoom=1.0, paper=WHITE):
+def draw(class_id, size=256, *, weight=1.0, zoom=1.0):
     """Draw one sign, from the front, without light or wear.
 
     Taught in the chapter *GTSRB 1: the data*.
@@ -99,8 +108,6 @@ def draw(class_id, size=256, *, weight=1.0, zoom=1.0, paper=WHITE):
         and makers differ a little.
     zoom : float
         Size of the pictogram, 1 being the usual one.
-    paper : tuple of int
-        Red, green and blue of what is white on most signs; road works have it yellow.
 
     Returns
     -------
@@ -117,13 +124,11 @@ def draw(class_id, size=256, *, weight=1.0, zoom=1.0, paper=WHITE):
     >>> draw(14, 64).getpixel((32, 4))[:3] == RED
     True
     """
-    if class_id not in _PICTOGRAMS:
-        raise ValueError(f"class_id must be a whole number from 0 to 42, got {class_id!r}")
-    pen = _Pen(size, paper)
-    _PLATES[shape(class_id)](pen, class_id)
-    pen.weight = weight
-    pen.zoom = zoom
-    if shape(class_id) == UP:
+    kind = shape(class_id)
+    pen = _Pen(size)
+    _PLATES[kind](pen, class_id)
+    pen.weight, pen.zoom = weight, zoom
+    if kind == UP:
         # The middle of the free space, which is smaller than the plate.
         pen.zoom, pen.centre = zoom * 0.87, 0.05
     _PICTOGRAMS[class_id](pen)
@@ -131,11 +136,10 @@ def draw(class_id, size=256, *, weight=1.0, zoom=1.0, paper=WHITE):
 
 
 class _Pen:
-    """Draw in coordinates from -1 to 1, moved and scaled by `at` and `scale`."""
+    """Draw in coordinates from -1 to 1, moved and scaled by `place`."""
 
-    def __init__(self, size, paper):
-        self.paper = paper
-        self.image = Image.new("RGBA", (size * _OVERSAMPLING,) * 2, (*paper, 0))
+    def __init__(self, size):
+        self.image = Image.new("RGBA", (size * _OVERSAMPLING,) * 2, (*WHITE, 0))
         self._draw = ImageDraw.Draw(self.image)
         # Two per cent are left free at the edge.
         self._unit = size * _OVERSAMPLING / 2 * 0.98
@@ -217,7 +221,7 @@ def _circle(pen, class_id):
     if class_id in (6, 32, 41, 42):
         pen.disc(0, 0, 1.0, WHITE)
         pen.disc(0, 0, 0.98, (70, 70, 70))
-        pen.disc(0, 0, 0.92, pen.paper)
+        pen.disc(0, 0, 0.92, WHITE)
     elif 33 <= class_id <= 40:
         pen.disc(0, 0, 1.0, WHITE)
         pen.disc(0, 0, 0.95, BLUE)
@@ -227,17 +231,17 @@ def _circle(pen, class_id):
     else:
         pen.disc(0, 0, 1.0, WHITE)
         pen.disc(0, 0, 0.97, RED)
-        pen.disc(0, 0, 0.73 if class_id > 8 else 0.75, pen.paper)
+        pen.disc(0, 0, 0.74 if class_id > 8 else 0.76, WHITE)
 
 
 def _triangle(pen, fill, inset):
     """Fill the triangle `inset` within the plate; its corners are round."""
     corner = 0.075 * (1 - inset)
-    middle, long, half = 0.3, 1.25, 1.06
-    points = []
-    for x, y in ((0, -long), (half, long / 2), (-half, long / 2)):
-        shrink = 1 - (inset + corner) / (long / 2)
-        points.append((x * shrink, middle - 0.02 + y * shrink))
+    # The circle in the triangle has radius 0.625 and its middle at (0, 0.28).
+    shrink = 1 - (inset + corner) / 0.625
+    points = [
+        (x * shrink, 0.28 + y * shrink) for x, y in ((0, -1.25), (1.06, 0.625), (-1.06, 0.625))
+    ]
     for x, y in points:
         pen.disc(x, y, corner, fill)
     pen.line([*points, points[0]], 2 * corner, fill)
@@ -247,7 +251,7 @@ def _triangle(pen, fill, inset):
 def _up(pen, class_id):
     _triangle(pen, WHITE, 0.0)
     _triangle(pen, RED, 0.03)
-    _triangle(pen, pen.paper, 0.2)
+    _triangle(pen, WHITE, 0.175)
 
 
 def _down(pen, class_id):
@@ -263,7 +267,7 @@ def _diamond(pen, class_id):
         (0.64, 0.02, BLACK),
         (0.61, 0.02, YELLOW),
     ):
-        r = half - corner * math.sqrt(2)
+        r = half - corner
         points = [(0, -r), (r, 0), (0, r), (-r, 0)]
         pen.polygon(points, fill)
         pen.line([*points, points[0]], 2 * corner, fill)
@@ -337,9 +341,9 @@ def _text(pen, text, *, height, stroke, gap, narrow=1.0, fill=BLACK):
 def _limit(text):
     def pictogram(pen):
         if len(text) == 3:
-            _text(pen, text, height=0.62, stroke=0.2, gap=0.32, narrow=0.78)
+            _text(pen, text, height=0.64, stroke=0.17, gap=0.3, narrow=0.76)
         else:
-            _text(pen, text, height=0.66, stroke=0.2, gap=0.36)
+            _text(pen, text, height=0.68, stroke=0.175, gap=0.34)
 
     return pictogram
 
@@ -381,14 +385,14 @@ def _lorry_from_behind(pen, fill, glass):
 
 
 def _no_passing(pen, left=RED, right=BLACK):
-    _car(pen.place(-0.34, 0.02, 0.63), left, pen.paper)
-    _car(pen.place(0.34, 0.02, 0.63), right, pen.paper)
+    _car(pen.place(-0.34, 0.02, 0.63), left, WHITE)
+    _car(pen.place(0.34, 0.02, 0.63), right, WHITE)
     pen.place()
 
 
 def _no_passing_lorries(pen, left=RED, right=BLACK):
-    _lorry_from_behind(pen.place(-0.27, 0.07, 0.68), left, pen.paper)
-    _car(pen.place(0.36, 0.14, 0.5), right, pen.paper)
+    _lorry_from_behind(pen.place(-0.27, 0.07, 0.68), left, WHITE)
+    _car(pen.place(0.36, 0.14, 0.5), right, WHITE)
     pen.place()
 
 
@@ -408,10 +412,10 @@ def _lorry(pen):
     pen.polygon(
         [(-0.25, 0.14), (-0.25, -0.16), (-0.42, -0.16), (-0.54, -0.02), (-0.54, 0.14)], BLACK
     )
-    pen.polygon([(-0.3, -0.1), (-0.4, -0.1), (-0.47, 0.0), (-0.3, 0.0)], pen.paper)
+    pen.polygon([(-0.3, -0.1), (-0.4, -0.1), (-0.47, 0.0), (-0.3, 0.0)], WHITE)
     pen.box(-0.54, 0.12, 0.56, 0.17, BLACK)
     for x in (-0.38, 0.22, 0.42):
-        pen.disc(x, 0.21, 0.115, pen.paper)
+        pen.disc(x, 0.21, 0.115, WHITE)
         pen.disc(x, 0.21, 0.09, BLACK)
     pen.place()
 
@@ -420,9 +424,9 @@ def _lorry(pen):
 
 
 def _right_of_way(pen):
-    pen.polygon([(0, -0.42), (0.22, -0.12), (-0.22, -0.12)], BLACK)
-    pen.polygon([(-0.12, -0.14), (0.12, -0.14), (0.16, 0.64), (0, 0.56), (-0.16, 0.64)], BLACK)
-    pen.box(-0.38, 0.12, 0.38, 0.25, BLACK)
+    pen.polygon([(0, -0.4), (0.24, -0.06), (-0.24, -0.06)], BLACK)
+    pen.polygon([(-0.14, -0.08), (0.14, -0.08), (0.17, 0.64), (0, 0.54), (-0.17, 0.64)], BLACK)
+    pen.box(-0.4, 0.14, 0.4, 0.29, BLACK)
 
 
 def _caution(pen):
@@ -447,11 +451,9 @@ def _curve(flip):
 
 
 def _double_curve(pen):
-    pen.line(
-        [(0.1, 0.66), (0.1, 0.42), (-0.13, 0.2), (-0.13, -0.06)], 0.17, BLACK, round_ends=False
-    )
-    pen.line([(0.1, 0.5), (0.1, 0.36), (-0.13, 0.17), (-0.13, 0.0)], 0.19, BLACK)
-    pen.polygon([(-0.32, 0.0), (-0.13, -0.32), (0.06, 0.0)], BLACK)
+    left = [(-0.24, 0.22), (-0.24, 0.0), (-0.3, 0.0), (-0.12, -0.4), (0.08, 0.0), (0.02, 0.0)]
+    right = [(0.02, 0.1), (0.25, 0.24), (0.25, 0.44), (0.17, 0.68), (0.06, 0.68), (0.03, 0.38)]
+    pen.polygon([*left, *right], BLACK)
 
 
 def _bumps(pen):
@@ -463,22 +465,22 @@ def _bumps(pen):
 
 
 def _slippery(pen):
-    pen.polygon([(-0.2, -0.08), (-0.1, -0.28), (0.22, -0.2), (0.24, 0.03)], BLACK)
-    pen.polygon([(-0.12, -0.09), (-0.06, -0.2), (0.15, -0.15), (0.17, -0.01)], pen.paper)
-    pen.polygon([(-0.3, -0.06), (0.32, 0.09), (0.28, 0.26), (-0.34, 0.11)], BLACK)
-    pen.polygon([(-0.3, 0.1), (-0.17, 0.13), (-0.2, 0.25), (-0.33, 0.22)], BLACK)
-    pen.polygon([(0.14, 0.2), (0.27, 0.23), (0.24, 0.36), (0.11, 0.33)], BLACK)
-    for x, y in ((-0.2, 0.36), (0.14, 0.46)):
+    pen.polygon([(-0.26, 0.02), (-0.12, -0.3), (0.26, -0.18), (0.28, 0.16)], BLACK)
+    pen.polygon([(-0.17, -0.03), (-0.08, -0.22), (0.18, -0.13), (0.2, 0.07)], WHITE)
+    pen.polygon([(-0.36, -0.06), (0.32, 0.13), (0.28, 0.34), (-0.4, 0.15)], BLACK)
+    pen.polygon([(-0.36, 0.12), (-0.23, 0.16), (-0.26, 0.29), (-0.39, 0.25)], BLACK)
+    pen.polygon([(0.14, 0.26), (0.27, 0.3), (0.24, 0.43), (0.11, 0.39)], BLACK)
+    for x, y in ((-0.24, 0.36), (0.12, 0.46)):
         pen.line(
-            [(x, y), (x + 0.15, y + 0.05), (x - 0.12, y + 0.13), (x + 0.06, y + 0.2)],
-            0.075,
+            [(x, y), (x + 0.14, y + 0.06), (x - 0.16, y + 0.14), (x + 0.12, y + 0.2)],
+            0.06,
             BLACK,
         )
 
 
 def _narrows(pen):
-    pen.box(-0.24, -0.28, -0.1, 0.62, BLACK)
-    pen.line([(0.26, 0.62), (0.26, 0.32), (0.1, 0.08), (0.1, -0.28)], 0.14, BLACK, round_ends=False)
+    pen.box(-0.23, -0.2, -0.11, 0.6, BLACK)
+    pen.line([(0.27, 0.6), (0.27, 0.38), (0.1, 0.14), (0.1, -0.2)], 0.12, BLACK, round_ends=False)
 
 
 def _road_work(pen):
@@ -492,8 +494,8 @@ def _road_work(pen):
 
 
 def _traffic_lights(pen):
-    for y, fill in ((-0.2, RED), (0.14, AMBER), (0.48, GREEN)):
-        pen.disc(0, y, 0.15, fill)
+    for y, fill in ((-0.18, RED), (0.14, AMBER), (0.46, GREEN)):
+        pen.disc(0, y, 0.145, fill)
 
 
 def _walker(pen):
@@ -546,32 +548,29 @@ def _snowflake(pen):
     for angle in range(0, 360, 60):
         a = math.radians(angle + 30)
         x, y = math.cos(a), math.sin(a)
-        pen.line([(0, 0.24), (0.42 * x, 0.24 + 0.42 * y)], 0.085, BLACK)
+        pen.line([(0, 0.24), (0.42 * x, 0.24 + 0.42 * y)], 0.11, BLACK)
         for side in (-42, 42):
             b = math.radians(angle + 30 + side)
             pen.line(
                 [
-                    (0.2 * x, 0.24 + 0.2 * y),
-                    (0.2 * x + 0.17 * math.cos(b), 0.24 + 0.2 * y + 0.17 * math.sin(b)),
+                    (0.22 * x, 0.24 + 0.22 * y),
+                    (0.22 * x + 0.16 * math.cos(b), 0.24 + 0.22 * y + 0.16 * math.sin(b)),
                 ],
-                0.075,
+                0.095,
                 BLACK,
             )
 
 
 def _deer(pen):
-    pen.polygon(
-        [(-0.22, 0.06), (-0.1, 0.02), (0.26, 0.24), (0.32, 0.4), (0.14, 0.42), (-0.16, 0.3)], BLACK
-    )
-    pen.line([(-0.16, 0.12), (-0.26, -0.1)], 0.12, BLACK)
-    pen.polygon([(-0.22, -0.2), (-0.44, -0.04), (-0.4, 0.03), (-0.18, -0.02)], BLACK)
-    pen.line([(-0.22, -0.15), (-0.16, -0.34), (-0.22, -0.42)], 0.05, BLACK)
-    pen.line([(-0.2, -0.15), (-0.06, -0.3)], 0.05, BLACK)
-    pen.line([(-0.14, 0.28), (-0.36, 0.3), (-0.42, 0.44)], 0.07, BLACK)
-    pen.line([(-0.08, 0.3), (-0.24, 0.42), (-0.22, 0.54)], 0.07, BLACK)
-    pen.line([(0.26, 0.36), (0.34, 0.54), (0.5, 0.64)], 0.08, BLACK)
-    pen.line([(0.18, 0.38), (0.18, 0.54), (0.34, 0.66)], 0.08, BLACK)
-    pen.line([(0.28, 0.26), (0.36, 0.2)], 0.06, BLACK)
+    pen.line([(-0.12, 0.12), (0.2, 0.34)], 0.17, BLACK)
+    pen.line([(-0.16, 0.14), (-0.24, -0.1)], 0.1, BLACK)
+    pen.polygon([(-0.2, -0.18), (-0.42, -0.06), (-0.4, 0.01), (-0.18, -0.03)], BLACK)
+    pen.line([(-0.22, -0.13), (-0.15, -0.34)], 0.05, BLACK)
+    pen.line([(-0.14, 0.2), (-0.34, 0.26), (-0.42, 0.36)], 0.06, BLACK)
+    pen.line([(-0.1, 0.24), (-0.28, 0.36), (-0.26, 0.46)], 0.06, BLACK)
+    pen.line([(0.22, 0.36), (0.36, 0.5), (0.54, 0.6)], 0.075, BLACK)
+    pen.line([(0.16, 0.38), (0.22, 0.52), (0.4, 0.64)], 0.07, BLACK)
+    pen.line([(0.24, 0.28), (0.31, 0.24)], 0.06, BLACK)
 
 
 # Blue discs
@@ -616,15 +615,13 @@ def _keep(flip):
 
 def _roundabout(pen):
     for start in (20, 140, 260):
-        points = _arc(0, 0, 0.56, 0.56, start, start - 62)
-        pen.line(points, 0.17, WHITE, round_ends=False)
-        a = math.radians(start - 60)
-        tip = math.radians(start - 104)
+        pen.line(_arc(0, 0, 0.6, 0.6, start, start - 68), 0.15, WHITE, round_ends=False)
+        neck, tip = math.radians(start - 64), math.radians(start - 104)
         pen.polygon(
             [
-                (0.32 * math.cos(a), 0.32 * math.sin(a)),
-                (0.8 * math.cos(a), 0.8 * math.sin(a)),
-                (0.58 * math.cos(tip), 0.58 * math.sin(tip)),
+                (0.4 * math.cos(neck), 0.4 * math.sin(neck)),
+                (0.8 * math.cos(neck), 0.8 * math.sin(neck)),
+                (0.6 * math.cos(tip), 0.6 * math.sin(tip)),
             ],
             WHITE,
         )

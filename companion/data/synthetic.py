@@ -25,7 +25,8 @@ from companion.data import signs
 from companion.data.gtsrb import CSV_COLUMNS, OFFICIAL_COUNTS, SYNTHETIC_FILE
 from companion.data.registry import DataError
 
-VERSION = 1
+# Raised whenever the same arguments draw other bytes: archives are cached under it.
+VERSION = 2
 
 _CLASSES = 43
 _FRAMES = 30
@@ -89,6 +90,8 @@ def write_archive(root, *, scale=1.0, seed=0):
         _write_test(part, scale, seed)
         made = {"origin": "synthetic", "scale": scale, "seed": seed, "version": VERSION}
         (part / SYNTHETIC_FILE).write_text(json.dumps(made) + "\n", encoding="utf-8")
+        if root.exists():
+            root.rmdir()
         os.replace(part, root)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
@@ -282,8 +285,8 @@ class _Drive:
         )
         # The plane of the sign, seen from five half widths away.
         plane = np.array([turn[:, 0], turn[:, 1], [0, 0, 5.0]]).T
-        outline = plane @ _OUTLINES[signs.shape(self.class_id)]
-        x, y = outline[:2] / outline[2]
+        x, y, depth = plane @ np.array([(x, y, 1) for x, y in signs.outline(self.class_id)]).T
+        x, y = x / depth, y / depth
         scale = self.size[frame] / (x.max() - x.min())
         low, high = np.array([x.min(), y.min()]), np.array([x.max(), y.max()])
         middle = (low + high) / 2 * scale
@@ -297,26 +300,6 @@ class _Drive:
         half = np.minimum(half, _SCENE / 2)
         middle = np.clip(self.centre[frame] * _SCENE, half, _SCENE - half)
         return tuple(np.clip([*(middle - half), *(middle + half)], 0, _SCENE).tolist())
-
-
-def _outline(kind):
-    if kind == signs.UP:
-        points = [(0, -0.9), (0.97, 0.9), (-0.97, 0.9)]
-    elif kind == signs.DOWN:
-        points = [(0, 0.9), (0.97, -0.9), (-0.97, -0.9)]
-    elif kind == signs.DIAMOND:
-        points = [(0, -1), (1, 0), (0, 1), (-1, 0)]
-    else:
-        angles = np.radians(np.arange(0, 360, 15))
-        points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    points = np.asarray(points, float)
-    return np.concatenate([points, np.ones((len(points), 1))], axis=1).T
-
-
-_OUTLINES = {
-    kind: _outline(kind)
-    for kind in (signs.CIRCLE, signs.UP, signs.DOWN, signs.DIAMOND, signs.OCTAGON)
-}
 
 
 def _drift(rng, size):
@@ -400,7 +383,6 @@ def _measured(light, read_noise, shot_noise, rng):
 
 # The sign and what stands around it
 
-
 _VARIANTS = 3
 
 
@@ -409,8 +391,7 @@ def _drawing(class_id, variant):
     """Give one of the few drawings of a class: makers differ a little."""
     rng = np.random.default_rng(variant)
     weight, zoom = (1.0, 1.0) if variant == 0 else (rng.uniform(0.8, 1.2), rng.uniform(0.9, 1.1))
-    drawing = signs.draw(class_id, _SIGN, weight=weight, zoom=zoom)
-    return np.asarray(drawing, np.float32)
+    return np.asarray(signs.draw(class_id, _SIGN, weight=weight, zoom=zoom))
 
 
 def _board(class_id, rng):
@@ -418,7 +399,7 @@ def _board(class_id, rng):
     from PIL import Image
 
     surroundings = _surroundings(class_id, rng)
-    drawing = _drawing(class_id, int(rng.integers(_VARIANTS)))
+    drawing = _drawing(class_id, int(rng.integers(_VARIANTS))).astype(np.float32)
     colours = _age(drawing[..., :3], rng)
     board = np.asarray(surroundings, np.float32).copy()
     edge = (_BOARD - _SIGN) // 2
@@ -438,7 +419,7 @@ def _surroundings(class_id, rng):
     board = Image.new("RGBA", (_BOARD, _BOARD), (90, 90, 90, 0))
     pen = ImageDraw.Draw(board)
     middle = _BOARD / 2 + rng.normal(0, 3)
-    bottom = _BOARD / 2 + _SIGN / 2 * signs.extent(class_id)[1]
+    bottom = _BOARD / 2 + _SIGN / 2 * max(y for _, y in signs.outline(class_id))
     top = _BOARD - bottom
     if rng.random() < 0.75:
         half = rng.uniform(4, 10)

@@ -196,9 +196,8 @@ def cooked_data(recipe, budget, *, root=None):
     from companion.data import cooking, open_dataset, store
     from companion.data.registry import cache_folder
 
-    dataset = open_dataset("gtsrb", root, scale=budget.gtsrb_scale)
-    # A stand-in is drawn at the budget's scale: cooking a share of it would take the share twice.
-    scale = 1.0 if dataset.origin == "synthetic" else budget.gtsrb_scale
+    dataset = open_dataset("gtsrb", root, scale=budget.gtsrb_drawn)
+    scale = budget.share_to_cook(dataset)
     name = f"gtsrb-{dataset.digest[:12]}-{recipe}-{scale:g}.h5"
     path = cache_folder() / "cooked" / name
     path.parent.mkdir(parents=True, exist_ok=True)

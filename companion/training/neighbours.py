@@ -44,8 +44,9 @@ def nearest_neighbour(x, class_ids, queries, *, block=512):
         raise ValueError(
             f"queries must have the shape of x's images, {x.shape[1:]}, got {queries.shape[1:]}"
         )
-    known = x.reshape(len(x), -1).astype("float32")
-    asked = queries.reshape(len(queries), -1).astype("float32")
+    pixels = x[0].size
+    known = x.reshape(len(x), pixels).astype("float32")
+    asked = queries.reshape(len(queries), pixels).astype("float32")
     # |a - b|² = |a|² - 2ab + |b|²: a product of matrices instead of a cube of differences; |a|²
     # is the same for all candidates of one query.
     norms = (known**2).sum(axis=1)

@@ -1,4 +1,5 @@
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,5 +25,18 @@ def test_budgets_are_frozen_and_grow():
     assert quick.gtsrb_scale < laptop.gtsrb_scale < full.gtsrb_scale == 1
     assert quick.mnist_images < laptop.mnist_images
     assert full.mnist_images is None
+
+
+@pytest.mark.parametrize("name", budget.BUDGETS)
+def test_what_is_cooked_is_the_share_that_the_budget_says(name):
+    limits = budget.get(name)
+    assert limits.share_to_cook(SimpleNamespace(origin="official")) == limits.gtsrb_scale
+    cooked = limits.share_to_cook(SimpleNamespace(origin="synthetic"))
+    assert cooked * limits.gtsrb_drawn == pytest.approx(limits.gtsrb_scale)
+    assert 0 < cooked <= 1
+
+
+def test_a_budget_is_frozen():
+    quick = budget.get("quick")
     with pytest.raises(dataclasses.FrozenInstanceError):
         quick.name = "other"

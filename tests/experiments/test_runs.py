@@ -93,10 +93,11 @@ def test_the_table_holds_finished_and_unfinished_runs(tmp_path, data):
     table = reports.table(tmp_path)
     assert table["run"].tolist() == ["a", "b"]
     assert table["status"].tolist() == ["finished", "running"]
-    assert table["split"].tolist() == ["image", None]
+    assert table["split"][0] == "image"
+    assert table["split"].isna().tolist() == [False, True]
     row = table.iloc[0]
     assert row["validation"] == run.report.validation["accuracy"]
-    assert (row["validation_low"], row["validation_high"]) == run.report.validation["interval"]
+    assert [row["validation_low"], row["validation_high"]] == run.report.validation["interval"]
     assert table["test"].isna().all()
 
 
