@@ -1,5 +1,7 @@
 """Data of the book: fetched, read, drawn, cooked, stored and split.
 
+It flows one way::
+
     archive ─► frames ─► cooked HDF5 ─► split
 
 Modules: `fetch` (downloads), `mnist` and `gtsrb` (readers of the official files), `synthetic`

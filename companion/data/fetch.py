@@ -3,7 +3,7 @@
 `requests` downloads and `pooch` compares digests. The code around them does what large files on
 slow lines need and neither offers: several mirrors, and going on where a connection was cut, in
 the same run or the next. Zip archives are unpacked into a folder beside their place and renamed,
-so that a folder with its final name is always whole.
+so that a folder with its final name is always whole::
 
     root/NAME.part           what has arrived of a file; the next run goes on from there
     root/NAME                the file, once its size and sha256 are right
