@@ -86,7 +86,7 @@ def run_chapters(cache):
     from jupyter_cache import get_cache
 
     cache.mkdir(parents=True, exist_ok=True)
-    # Weights of the last build's runs are of no use to this one; reports worth keeping are published.
+    # The last build's runs, weights and all, are of no use to this one.
     shutil.rmtree(OUTPUT / "runs", ignore_errors=True)
     os.environ["COMPANION_RUNS"] = str(OUTPUT / "runs")
     assert get_cache(cache).db  # makes the tables now: two chapters that both do would collide
@@ -113,7 +113,7 @@ def longest_first(cache):
 def run_sphinx(builder):
     """Write the pages, every warning an error; return the exit status."""
     # --all: warnings are raised only for pages that are read in this run.
-    words = "build . --all -W -n --keep-going --quiet --builder".split()
+    words = ["build", ".", "--all", "-W", "-n", "--keep-going", "--quiet", "--builder"]
     program = Path(sysconfig.get_path("scripts")) / "jupyter-book"
     return subprocess.run([program, *words, builder], stdout=subprocess.DEVNULL).returncode
 

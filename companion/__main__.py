@@ -134,7 +134,7 @@ def report(folder, as_csv):
 
     shown = Table()
     for column in ("run", "status", "data", "seed", "parameters", "validation", "test", "opened"):
-        shown.add_column(column)
+        shown.add_column(column, no_wrap=column == "run")
     for row in table.to_dict("records"):
         shown.add_row(
             row["run"],

@@ -47,7 +47,7 @@ def cross_correlate(x, kernel, *, stride=1, padding="valid", dilation=1):
 
     Notes
     -----
-    Taught in the chapter *Convolution*.
+    Taught in the chapter *Convolution, worked by hand*.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def convolve(x, kernel, *, stride=1, padding="valid", dilation=1):
 
     Notes
     -----
-    Taught in the chapter *Convolution*.
+    Taught in the chapter *Convolution, worked by hand*.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def conv_layer(x, kernels, bias=None, *, stride=1, padding="valid", dilation=1):
 
     Notes
     -----
-    Taught in the chapter *Channels, and 1-D, 3-D, n-D*.
+    Taught in the chapter *Channels, filters, and more dimensions*.
 
     Examples
     --------

@@ -39,7 +39,7 @@ def output_size(size, kernel_size, *, stride=1, padding="valid", dilation=1):
 
     Notes
     -----
-    Taught in the chapter *Padding and strides*.
+    Taught in the chapter *Padding, strides, dilation*.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def same_padding(size, kernel_size, *, stride=1, dilation=1):
 
     Notes
     -----
-    Taught in the chapter *Padding and strides*.
+    Taught in the chapter *Padding, strides, dilation*.
 
     Examples
     --------

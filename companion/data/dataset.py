@@ -67,7 +67,7 @@ class Dataset:
     def load_train(self):
         """Read the training images of MNIST and their labels.
 
-        Taught in the chapter *MNIST: the dense baseline*.
+        Taught in the chapter *MNIST: a dense baseline*.
 
         Returns
         -------
@@ -109,7 +109,7 @@ def open_dataset(name, root=None, *, scale=0.3, seed=0):
 
     Files that are there but not all, or damaged, are an error rather than a reason to fall back.
 
-    Taught in the chapters *MNIST: the dense baseline* and *GTSRB 1: the data*.
+    Taught in the chapters *MNIST: a dense baseline* and *GTSRB 1: the data, and cooking it*.
 
     Parameters
     ----------

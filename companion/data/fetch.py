@@ -69,7 +69,7 @@ def fetch(name, root=None, *, progress=True, keep_zips=False, sources=SOURCES):
     What is there already is not downloaded again: neither a finished data set, nor an unpacked
     part of one, nor a file with the right sha256 that somebody put into `root` by hand.
 
-    Taught in the chapter *GTSRB 1: the data*.
+    Taught in the chapter *GTSRB 1: the data, and cooking it*.
 
     Parameters
     ----------

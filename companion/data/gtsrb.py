@@ -123,7 +123,7 @@ _AGAIN = "unpack the archive again, or run `companion fetch gtsrb` into an empty
 class Archive:
     """Hold the table of an archive of traffic signs, and decode its images.
 
-    Taught in the chapter *GTSRB 1: the data*.
+    Taught in the chapter *GTSRB 1: the data, and cooking it*.
 
     Parameters
     ----------
@@ -248,7 +248,7 @@ def read_archive(root):
     there, and each CSV file must list exactly the images beside it. The test set may be absent
     as a whole.
 
-    Taught in the chapter *GTSRB 1: the data*.
+    Taught in the chapter *GTSRB 1: the data, and cooking it*.
 
     Parameters
     ----------

@@ -128,7 +128,7 @@ def read_archive(root):
 def read_images(root, split):
     """Read the images of one split.
 
-    Taught in the chapter *MNIST: the dense baseline*.
+    Taught in the chapter *MNIST: a dense baseline*.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def read_images(root, split):
 def read_labels(root, split):
     """Read the digits that the images of one split show.
 
-    Taught in the chapter *MNIST: the dense baseline*.
+    Taught in the chapter *MNIST: a dense baseline*.
 
     Parameters
     ----------

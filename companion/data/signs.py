@@ -33,7 +33,7 @@ _SHAPES = {11: UP, 12: DIAMOND, 13: DOWN, 14: OCTAGON, **dict.fromkeys(range(18,
 def shape(class_id):
     """Give the shape of a sign's plate.
 
-    Taught in the chapter *GTSRB 1: the data*.
+    Taught in the chapter *GTSRB 1: the data, and cooking it*.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def outline(class_id):
 def draw(class_id, size=256, *, weight=1.0, zoom=1.0):
     """Draw one sign, from the front, without light or wear.
 
-    Taught in the chapter *GTSRB 1: the data*.
+    Taught in the chapter *GTSRB 1: the data, and cooking it*.
 
     Parameters
     ----------

@@ -175,7 +175,7 @@ class Run:
 def start(folder, *, data, seed, name=None, **settings):
     """Begin a run in a new folder.
 
-    Taught in the chapter *A first network for traffic signs*.
+    Taught in the chapter *GTSRB 2: a first network for traffic signs*.
 
     Parameters
     ----------

@@ -6,8 +6,8 @@ def open_test_set(run):
 
     A test set tells how a finished choice does on data that took no part in it. Each look at it
     that leads to another choice makes it tell less, so this is the only function that reads
-    it, and the report says when and how often it did. Taught in the chapter *A first network for
-    traffic signs*.
+    it, and the report says when and how often it did. Taught in the chapter
+    *GTSRB 2: a first network for traffic signs*.
 
     Parameters
     ----------

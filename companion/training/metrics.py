@@ -10,7 +10,7 @@ def wilson_interval(correct, total, *, confidence=0.95):
     """Give the Wilson score interval of a proportion.
 
     It supposes `total` independent trials. Frames of one track are not independent: see
-    `group_bootstrap_interval`. Taught in the chapter *A first network for traffic signs*.
+    `group_bootstrap_interval`. Taught in the chapter *GTSRB 2: a first network for traffic signs*.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ GTSRB_CLASSES = 43
 def mnist_dense():
     """Build the dense baseline for MNIST: two hidden layers of 100.
 
-    Spelled out in the chapter *A dense baseline*.
+    Spelled out in the chapter *MNIST: a dense baseline*.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def mnist_dense():
 def mnist_cnn():
     """Build the convolutional network for MNIST, of 42,358 parameters.
 
-    Spelled out in the chapter *The 42,358-parameter network*.
+    Spelled out in the chapter *MNIST: the 42,358-parameter network*.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def mnist_cnn():
 def gtsrb_v1(input_shape=(24, 24, 1)):
     """Build the course's first network for traffic signs.
 
-    Spelled out in the chapter *A first network for traffic signs*.
+    Spelled out in the chapter *GTSRB 2: a first network for traffic signs*.
 
     Parameters
     ----------

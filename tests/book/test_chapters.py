@@ -120,3 +120,14 @@ def test_each_citation_is_in_the_bibliography():
             cited |= {key.strip() for key in keys.split(",")}
     assert cited - known == set()
     assert known - cited == set(), "entries that no page cites"
+
+
+def test_docstrings_name_chapters_by_their_titles():
+    titles = {re.search(r"^# (.+)$", source(name), re.M).group(1) for name in PAGES}
+    named = set()
+    for path in (ROOT / "companion").rglob("*.py"):
+        text = " ".join(path.read_text().split())
+        for mention in re.findall(r"(?:Taught|Spelled out) in the chapters? ([^.]*)\.", text):
+            named |= set(re.findall(r"\*([^*]+)\*", mention))
+    assert len(named) > 5
+    assert named <= titles

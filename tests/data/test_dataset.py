@@ -184,12 +184,12 @@ def test_a_download_that_was_cut_is_no_data_set_yet(places):
 def test_signs_are_drawn_once(places, pen):
     first = open_dataset("gtsrb")
     assert first.origin == "synthetic"
-    assert first.note.endswith("(synthetic stand-in, scale 0.1, seed 0), not photographs")
-    assert first.root == places.cache / "synthetic-7-0.1-0"
+    assert first.note.endswith("(synthetic stand-in, scale 0.3, seed 0), not photographs")
+    assert first.root == places.cache / "synthetic-7-0.3-0"
     assert isinstance(first.archive, gtsrb.Archive)
     assert open_dataset("gtsrb").digest == first.digest
-    assert pen.asked == [(0.1, 0)]
-    assert [path.name for path in places.cache.iterdir()] == ["synthetic-7-0.1-0"]
+    assert pen.asked == [(0.3, 0)]
+    assert [path.name for path in places.cache.iterdir()] == ["synthetic-7-0.3-0"]
 
 
 def test_each_scale_and_seed_and_version_has_its_folder(places, pen):
@@ -219,9 +219,9 @@ def test_two_chapters_may_draw_at_once(places, pen):
     for thread in threads:
         thread.join()
     assert len(pen.asked) == 2
-    assert opened[0].root == opened[1].root == places.cache / "synthetic-7-0.1-0"
+    assert opened[0].root == opened[1].root == places.cache / "synthetic-7-0.3-0"
     assert opened[0].digest == opened[1].digest
-    assert [path.name for path in places.cache.iterdir()] == ["synthetic-7-0.1-0"]
+    assert [path.name for path in places.cache.iterdir()] == ["synthetic-7-0.3-0"]
 
 
 def test_a_drawing_that_fails_leaves_nothing(places, pen):
@@ -238,7 +238,7 @@ def test_a_drawing_that_fails_leaves_nothing(places, pen):
 def test_signs_go_to_the_temporary_folder_where_the_cache_cannot_be_written(places, pen):
     places.cache.write_text("a file where a folder should be")
     first = open_dataset("gtsrb")
-    assert first.root.name == "synthetic-7-0.1-0"
+    assert first.root.name == "synthetic-7-0.3-0"
     assert first.root.is_relative_to(places.temporary)
     assert open_dataset("gtsrb").root == first.root
     assert len(pen.asked) == 1
