@@ -58,7 +58,10 @@ def chapters():
 
 
 def run_chapter(path, cache):
-    """Run one chapter into the cache, or find it there; return the seconds it took."""
+    """Run one chapter into the cache, or find it there.
+
+    Returns the seconds it took and the largest memory, in MB, of a chapter that this process ran.
+    """
     from myst_nb.core.config import NbParserConfig
     from myst_nb.core.execute import create_client
     from myst_nb.core.read import create_nb_reader
@@ -78,11 +81,21 @@ def run_chapter(path, cache):
     start = time.perf_counter()
     with create_client(notebook, str(path), settings, Log(), reader.read_fmt):
         pass
-    return time.perf_counter() - start
+    return time.perf_counter() - start, children_peak_mb()
+
+
+def children_peak_mb():
+    """Give the largest resident memory of a finished child, here a kernel, in MB (10⁶ bytes)."""
+    if sys.platform == "win32":
+        return 0.0  # Windows does not count it
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kibibytes
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e6
 
 
 def run_chapters(cache):
-    """Run the chapters, two at a time; return the paths of those that failed."""
+    """Run the chapters, two at a time; return those that failed and the largest memory, in MB."""
     from jupyter_cache import get_cache
 
     cache.mkdir(parents=True, exist_ok=True)
@@ -90,7 +103,7 @@ def run_chapters(cache):
     shutil.rmtree(OUTPUT / "runs", ignore_errors=True)
     os.environ["COMPANION_RUNS"] = str(OUTPUT / "runs")
     assert get_cache(cache).db  # makes the tables now: two chapters that both do would collide
-    failed = []
+    failed, memory = [], 0.0
     # A fork would copy the threads' locks of whatever is loaded here; a fresh interpreter has none.
     with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
         running = {pool.submit(run_chapter, path, cache): path for path in longest_first(cache)}
@@ -99,9 +112,12 @@ def run_chapters(cache):
             if future.exception():
                 failed.append(name)
                 print(f"  {name}  failed: {future.exception()!r}", flush=True)
-            elif (seconds := future.result()) > 1:
+                continue
+            seconds, peak = future.result()
+            if seconds > 1:
+                memory = max(memory, peak)
                 print(f"  {name}  {seconds:.0f} s", flush=True)
-    return failed
+    return failed, memory
 
 
 def longest_first(cache):
@@ -150,7 +166,10 @@ def main():
         done = "Nothing changed since the last build"
     else:
         stamp.unlink(missing_ok=True)
-        if failed := run_chapters(cache):
+        failed, memory = run_chapters(cache)
+        if memory:
+            print(f"  the chapters that ran took at most {memory:.0f} MB each")
+        if failed:
             names = ", ".join(map(str, failed))
             raise SystemExit(f"The book was not built: {names} raised (tracebacks above).")
         if run_sphinx(arguments.builder):

@@ -46,6 +46,8 @@ def build():
 def site():
     said, seconds = build()
     print(said, f"{seconds:.0f} s")
+    if memory := re.search(r"at most (\d+) MB each", said):
+        assert int(memory.group(1)) < 2000, "a chapter needs more than 2 GB at the quick budget"
     return {
         page: BeautifulSoup((SITE / f"{page}.html").read_text(), "html.parser") for page in PAGES
     }
