@@ -29,7 +29,7 @@ def convert_chapters():
     """Write each chapter that has cells as a notebook without outputs, for nbval to run."""
     import jupytext
 
-    shutil.rmtree(NOTEBOOKS, ignore_errors=True)
+    shutil.rmtree(NOTEBOOKS.parent, ignore_errors=True)
     NOTEBOOKS.mkdir(parents=True)
     for chapter in sorted((ROOT / "book").glob("*.md")):
         if "{code-cell}" in chapter.read_text():
@@ -79,8 +79,6 @@ def pytest_cells():
         "--nbval-current-env",
         "--nbval-cell-timeout",
         "600",
-        "-p",
-        "no:doctest",
         str(NOTEBOOKS),
     )
 
