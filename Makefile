@@ -9,6 +9,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # uv installs the tree in a sixth of pip's time; where it cannot (a mirror that only pip knows), pip does.
 UV := 0.13.9
 PORT ?= 8000
+# Chapters are UTF-8, whatever the locale.
+export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help environment book test test-quick serve lint format requirements clean
@@ -18,7 +20,8 @@ help:  ## List the commands
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 book")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
+	@# Where python3-venv is missing, Debian leaves an environment without pip.
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { echo "python3 -m venv failed: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing the pinned tree into $(VENV) …"
 	@$(PIP) uv==$(UV) && $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt \
 		|| { echo "uv could not; trying pip, which takes a minute …"; $(PIP) -r requirements.txt; }

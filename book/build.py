@@ -54,6 +54,8 @@ def chapters():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     names = [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])]
     paths = [ROOT / f"{name}.md" for name in names]
+    if missing := [str(path.relative_to(ROOT)) for path in paths if not path.is_file()]:
+        raise FileNotFoundError(f"_toc.yml names {', '.join(missing)}, which does not exist")
     return [path for path in paths if "{code-cell}" in path.read_text()]
 
 
@@ -130,6 +132,8 @@ def run_sphinx(builder):
     """Write the pages, every warning an error; return the exit status."""
     # --all: warnings are raised only for pages that are read in this run.
     words = ["build", ".", "--all", "-W", "-n", "--keep-going", "--quiet", "--builder"]
+    # Sphinx leaves the page of a chapter that is no more.
+    shutil.rmtree(OUTPUT / builder, ignore_errors=True)
     program = Path(sysconfig.get_path("scripts")) / "jupyter-book"
     return subprocess.run([program, *words, builder], stdout=subprocess.DEVNULL).returncode
 
@@ -156,13 +160,24 @@ def main():
     parser.add_argument("--force", action="store_true", help="build even where nothing changed")
     arguments = parser.parse_args()
 
+    if named := os.environ.get("COMPANION_DATA"):
+        # Chapters run in book/, where a relative path would name another folder.
+        os.environ["COMPANION_DATA"] = os.path.abspath(Path(named).expanduser())
     os.chdir(ROOT)
+    try:
+        build(arguments.builder, arguments.force)
+    except (ValueError, OSError) as error:  # a misspelt budget, half an archive, a full disk
+        raise SystemExit(f"The book was not built: {error}") from error
+
+
+def build(builder, force):
+    """Build where something changed, and say what came of it."""
     start = time.perf_counter()
     cache = cache_key.cache_path()
-    stamp = OUTPUT / f".{arguments.builder}-fingerprint"
-    site = OUTPUT / arguments.builder
+    stamp = OUTPUT / f".{builder}-fingerprint"
+    site = OUTPUT / builder
     now = fingerprint(cache.name)
-    if not arguments.force and stamp.exists() and stamp.read_text() == now:
+    if not force and site.is_dir() and stamp.exists() and stamp.read_text() == now:
         done = "Nothing changed since the last build"
     else:
         stamp.unlink(missing_ok=True)
@@ -172,7 +187,7 @@ def main():
         if failed:
             names = ", ".join(map(str, failed))
             raise SystemExit(f"The book was not built: {names} raised (tracebacks above).")
-        if run_sphinx(arguments.builder):
+        if run_sphinx(builder):
             raise SystemExit("The book was not built: every warning above is an error to mend.")
         stamp.write_text(now)
         done = "The book is built"

@@ -65,12 +65,15 @@ def fetch(name, root):
 @click.option("--scale", default=1.0, show_default=True, help="Share of the frames, in 0 … 1.")
 @click.option("--seed", default=0, show_default=True, help="Of the frames drawn.")
 @click.option("--root", type=click.Path(path_type=Path), help="Folder of the archive.")
-def cook(path, recipe, scale, seed, root):
+@click.option("--overwrite", is_flag=True, help="Replace a file that holds something else.")
+def cook(path, recipe, scale, seed, root, overwrite):
     """Cook the traffic signs into the HDF5 file PATH."""
     from companion.data import cooking, open_dataset, store
 
     dataset = open_dataset("gtsrb", root)
-    cooking.cook(dataset.archive, path, recipe, scale=scale, seed=seed, progress=True)
+    cooking.cook(
+        dataset.archive, path, recipe, scale=scale, seed=seed, overwrite=overwrite, progress=True
+    )
     cooked = store.load(path)
     click.echo(f"{path}: {len(cooked.x):,} training images {cooked.x.shape[1:]}, {cooked.note}")
 
@@ -134,23 +137,31 @@ def report(folder, as_csv):
 
     shown = Table()
     for column in ("run", "status", "data", "seed", "parameters", "validation", "test", "opened"):
-        shown.add_column(column, no_wrap=column == "run")
+        # No name is cut short.
+        shown.add_column(column, no_wrap=column == "run", overflow="fold")
     for row in table.to_dict("records"):
         shown.add_row(
             row["run"],
             row["status"],
             f"{row['data']} ({row['origin']})",
             str(row["seed"]),
-            "" if row["parameters"] is None else f"{row['parameters']:,.0f}",
+            _number(row["parameters"]),
             _interval(row, "validation"),
             _interval(row, "test"),
             str(row["openings"]),
         )
-    Console().print(shown if len(table) else f"{folder} holds no report yet.")
+    # A file or a pipe has no width to fit into.
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(shown if len(table) else f"{folder} holds no report yet.")
+
+
+def _number(value):
+    # pandas writes a missing number as None or as NaN
+    return "" if value is None or value != value else f"{value:,.0f}"
 
 
 def _interval(row, name):
-    if row[name] is None or row[name] != row[name]:  # pandas writes a missing number as NaN
+    if not _number(row[name]):
         return ""
     return f"{row[name]:.2%} [{row[f'{name}_low']:.2%}, {row[f'{name}_high']:.2%}]"
 

@@ -41,6 +41,9 @@ def convert_chapters():
 def main():
     """Run the groups; exit with 1 if one failed."""
     start = time.perf_counter()
+    if named := os.environ.get("COMPANION_DATA"):
+        # Cells run in another folder, where a relative path would name another.
+        os.environ["COMPANION_DATA"] = os.path.abspath(Path(named).expanduser())
     os.environ.setdefault("COMPANION_RUNS", str(ROOT / "_build" / "runs"))
     failed = []
     groups = {

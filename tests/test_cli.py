@@ -29,6 +29,7 @@ def test_every_command_explains_itself(companion, command):
         (["train", "mnist-cnn", "x", "--epochs", "0"], "epochs must be >= 1, got 0"),
         (["train", "mnist-cnn", "x", "--epoch", "1"], "--epochs"),
         (["train", "mnist-cnn", "x", "--split", "track"], "digits have no tracks"),
+        (["train", "mnist-cnn", "x", "--recipe", "24x24-L"], "recipe must be left out"),
         (["report", "/nowhere"], "folder must be one that holds runs, got /nowhere"),
     ],
 )
@@ -53,6 +54,20 @@ def test_train_then_report(companion, tmp_path):
     shown = companion("report", tmp_path, "--csv")
     assert shown.output.splitlines()[1].startswith("mnist-dense,finished,mnist,sample")
     assert "mnist-dense" in companion("report", tmp_path).output
+
+
+def test_report_compares_runs_that_have_no_numbers_yet(companion, tmp_path):
+    from companion.data import open_dataset
+    from companion.experiments import runs
+
+    for name, parameters in (("a", 89_610), ("b", None)):
+        run = runs.start(tmp_path / name, data=open_dataset("mnist"), seed=0)
+        run.report.model = parameters and {"parameters": parameters}
+        run._save()
+    shown = companion("report", tmp_path)
+    assert shown.exit_code == 0, shown.output
+    assert "89,610" in shown.output
+    assert "nan" not in shown.output
 
 
 @pytest.mark.slow

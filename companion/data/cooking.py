@@ -29,13 +29,13 @@ Taught in the chapter *GTSRB 1: the data, and cooking it*.
 import difflib
 import numbers
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+import companion
 from companion.data import store
 from companion.data.registry import DataError
 
@@ -240,7 +240,7 @@ def cook(
         note=archive.note,
         scale=float(scale),
         seed=int(seed),
-        version=version("companion"),
+        version=companion.__version__,
         counts={
             "train": len(kept["train"]),
             "test": len(kept["test"]),
@@ -302,7 +302,7 @@ def _already_holds(path, header, overwrite):
             return False
         raise DataError(
             f"{path} is there and is no cooked file that this companion reads: "
-            "pass overwrite=True to replace it, or name another path"
+            "pass overwrite=True to replace it (--overwrite at a prompt), or name another path"
         ) from error
     differences = [
         f"{name} {getattr(found, name)!r}, not {getattr(header, name)!r}"
@@ -312,7 +312,7 @@ def _already_holds(path, header, overwrite):
     if differences and not overwrite:
         raise DataError(
             f"{path} holds other cooked images ({'; '.join(differences)}): "
-            "pass overwrite=True to replace it, or name another path"
+            "pass overwrite=True to replace it (--overwrite at a prompt), or name another path"
         )
     return not differences
 

@@ -155,7 +155,13 @@ def open_dataset(name, root=None, *, scale=0.3, seed=0):
             return _open(name, folder)
     if name == "mnist":
         return _open(name, mnist.SAMPLE_ROOT)
-    return _open(name, _drawn_signs(cache, scale, seed))
+    drawn = _drawn_signs(cache, scale, seed)
+    try:
+        return _open(name, drawn)
+    except DataError as e:
+        raise DataError(
+            f"the signs that were drawn are damaged ({e}): delete {drawn}, and they are drawn again"
+        ) from e
 
 
 def _given(name, folder, said, may_lack):
@@ -191,7 +197,7 @@ def _drawn_signs(cache, scale, seed):
     from companion.data import synthetic
 
     name = f"synthetic-{synthetic.VERSION}-{float(scale)}-{seed}"
-    places = (cache, _temporary_folder())
+    places = (cache, registry.temporary_folder())
     for place in places:
         if (place / name).is_dir():
             return place / name
@@ -211,9 +217,3 @@ def _drawn_signs(cache, scale, seed):
         f"signs can be drawn neither below {places[0]} nor below {places[1]} ({reason}): "
         "free some space, or set COMPANION_DATA to a folder that holds the real ones"
     )
-
-
-def _temporary_folder():
-    # One folder per user: on Unix, the system's temporary folder belongs to all.
-    user = os.getuid() if hasattr(os, "getuid") else ""
-    return Path(tempfile.gettempdir()) / f"from-kernel-to-cluster-{user}"

@@ -5,6 +5,7 @@ downloads or recognises a data set looks them up here, and tests pass a registry
 """
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -176,6 +177,24 @@ def cache_folder():
     from platformdirs import user_cache_path
 
     return user_cache_path("from-kernel-to-cluster", appauthor=False)
+
+
+def temporary_folder():
+    """Give the folder that stands in for the user's cache where that cannot be written.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder; it need not exist.
+
+    Examples
+    --------
+    >>> temporary_folder().name.startswith("from-kernel-to-cluster-")
+    True
+    """
+    # One folder per user: on Unix, the system's temporary folder belongs to all.
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    return Path(tempfile.gettempdir()) / f"from-kernel-to-cluster-{user}"
 
 
 def named_folder():

@@ -48,6 +48,8 @@ class Settings:
             raise ValueError(f"fraction must lie between 0 and 1, got {self.fraction}")
         if self.split not in ("track", "image"):
             raise ValueError(f"split must be 'track' or 'image', got {self.split!r}")
+        if self.recipe is not None and self.experiment.startswith("mnist"):
+            raise ValueError(f"recipe must be left out for {self.experiment}, got {self.recipe!r}")
         if self.split == "track" and self.recipe is None:
             raise ValueError("split must be 'image' for MNIST, whose digits have no tracks")
 
@@ -191,17 +193,44 @@ def cooked_data(recipe, budget, *, root=None):
     Returns
     -------
     companion.data.store.Cooked
-        The file is kept in the user's cache folder, one for each archive, recipe and scale.
+        The file is kept in the user's cache folder (below the system's temporary folder if that
+        cannot be written), one for each archive, recipe and scale. One that is damaged, or of
+        another version of the companion, is cooked again.
+
+    Raises
+    ------
+    DataError
+        If the signs cannot be opened, or the file can be kept in neither folder.
     """
-    from companion.data import cooking, open_dataset, store
-    from companion.data.registry import cache_folder
+    from companion.data import open_dataset
+    from companion.data.registry import DataError, cache_folder, temporary_folder
 
     dataset = open_dataset("gtsrb", root, scale=budget.gtsrb_drawn)
     scale = budget.share_to_cook(dataset)
     name = f"gtsrb-{dataset.digest[:12]}-{recipe}-{scale:g}.h5"
-    path = cache_folder() / "cooked" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return store.load(cooking.cook(dataset.archive, path, recipe, scale=scale))
+    paths = [place / "cooked" / name for place in (cache_folder(), temporary_folder())]
+    for path in paths:
+        try:
+            return _cooked(dataset.archive, path, recipe, scale)
+        except OSError as error:
+            reason = error
+    raise DataError(
+        f"signs can be cooked neither into {paths[0]} nor into {paths[1]} ({reason}): "
+        "free some space, or set XDG_CACHE_HOME to a folder that can be written"
+    )
+
+
+def _cooked(archive, path, recipe, scale):
+    """Load a file of the cache, which is ours to replace where it is stale or damaged."""
+    from companion.data import cooking, store
+    from companion.data.registry import DataError
+
+    cooking.cook(archive, path, recipe, scale=scale, overwrite=True)
+    try:
+        return store.load(path)
+    except DataError:  # its header is whole, what follows is not
+        path.unlink(missing_ok=True)
+        return store.load(cooking.cook(archive, path, recipe, scale=scale))
 
 
 def _training_images(settings, root):

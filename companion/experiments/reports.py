@@ -1,5 +1,6 @@
 """Many reports read as one table."""
 
+import json
 from pathlib import Path
 
 from companion.experiments import runs
@@ -17,7 +18,8 @@ def table(folder):
     Parameters
     ----------
     folder : path-like
-        Searched with all its subfolders for ``report.json`` and other ``*.json`` reports.
+        Searched with all its subfolders for ``report.json`` and other ``*.json`` reports. A JSON
+        file of another name that is no report is passed over.
 
     Returns
     -------
@@ -46,8 +48,19 @@ def table(folder):
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"folder must be one that holds runs, got {folder}")
-    rows = [_row(path, runs.read_report(path)) for path in sorted(folder.rglob("*.json"))]
+    rows = [
+        _row(path, runs.read_report(path))
+        for path in sorted(folder.rglob("*.json"))
+        if path.name == runs.REPORT or _is_report(path)
+    ]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _is_report(path):
+    try:
+        return "schema" in json.loads(path.read_text())
+    except (ValueError, TypeError):
+        return False
 
 
 def _row(path, report):

@@ -204,6 +204,8 @@ def start(folder, *, data, seed, name=None, **settings):
     ('running', {'epochs': 5})
     """
     wanted = Path(folder)
+    if wanted.name in ("", ".."):  # such as ".", beside which nothing can be put by name
+        wanted = wanted.resolve()
     folder, number = wanted, 1
     wanted.parent.mkdir(parents=True, exist_ok=True)
     while True:
@@ -368,6 +370,9 @@ def commit():
     """
     root = Path(companion.__file__).resolve().parents[1]
     try:
+        # A downloaded copy, or an installed one, may lie within a repository of something else.
+        if Path(_git(root, "rev-parse", "--show-toplevel")).resolve() != root:
+            return None
         head = _git(root, "rev-parse", "--short=12", "HEAD")
         return head + ("+" if _git(root, "status", "--porcelain", "--", "companion") else "")
     except (OSError, subprocess.CalledProcessError):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.book
@@ -29,18 +30,26 @@ print("size", output_size(28, 3), "at", time.time_ns())
 STAMP = re.compile(r"size (\S+) at (\d+)")
 
 
+def sources():
+    """Name the files of the repository, or of a copy that was downloaded without git."""
+    done = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode == 0 and done.stdout:
+        return done.stdout.splitlines()
+    made = {"_build", ".venv", "__pycache__"}
+    names = (path.relative_to(ROOT) for path in ROOT.rglob("*"))
+    return [str(name) for name in names if not made & set(name.parts)]
+
+
 class Book:
     """A copy of the repository whose book has two chapters."""
 
     def __init__(self, root):
         self.root = root
-        listed = subprocess.run(
-            ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split("\n")
-        for name in filter(None, listed):
+        for name in sources():
             inside = name.startswith("book/") and name.endswith((".md", ".bib"))
             if (ROOT / name).is_file() and not inside and not name.startswith("tests/"):
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -191,3 +200,47 @@ def test_a_raising_cell_fails_the_build_with_its_traceback(book):
     assert done.returncode != 0
     assert "ZeroDivisionError: division by zero" in done.stderr
     assert "book/raising.md" in done.stderr
+
+
+def test_a_chapter_that_is_gone_leaves_no_page(book):
+    toc = (book.root / "_toc.yml").read_text()
+    book.write("_toc.yml", toc.replace("  - file: book/two\n", ""))
+    (book.root / "book" / "two.md").unlink()
+    assert book.build().returncode == 0
+    assert not (book.root / "_build" / "html" / "book" / "two.html").exists()
+    assert book.page("one")
+
+
+def test_a_site_that_was_deleted_is_built_again(book):
+    shutil.rmtree(book.root / "_build" / "html")
+    assert book.build().returncode == 0
+    assert book.page("one")
+
+
+def test_a_relative_data_folder_is_the_same_to_the_build_and_to_chapters(book):
+    samples = book.root / "companion" / "data" / "samples"
+    shutil.copytree(samples, book.root.parent / "somewhere")
+    cell = "from companion.data import open_dataset\nopen_dataset('mnist').root"
+    book.add("digits", HEAD + f"# D\n\n```{{code-cell}} ipython3\n{cell}\n```\n")
+    done = book.build(COMPANION_DATA="../somewhere")
+    assert done.returncode == 0, done.stderr
+    assert (
+        str(book.root.parent / "somewhere")
+        in BeautifulSoup(book.page("digits"), "html.parser").text
+    )
+
+
+def test_what_cannot_be_built_is_said_in_one_sentence(book):
+    for environment, words in [
+        ({"COMPANION_BUDGET": "quik"}, "got 'quik' (did you mean 'quick'?)"),
+        ({"COMPANION_DATA": "nowhere"}, "is not a folder"),
+    ]:
+        done = book.build(**environment)
+        assert done.returncode != 0
+        assert words in done.stderr
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+    (book.root / "book" / "two.md").unlink()
+    done = book.build()
+    assert done.returncode != 0
+    assert "book/two.md, which does not exist" in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr

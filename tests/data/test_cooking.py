@@ -391,7 +391,7 @@ def test_another_archive_or_companion_is_other_content(archive, tmp_path, monkey
     twin = gtsrb.Archive(archive.root, archive.frames, "sample", "00" * 32, archive.counts, "twin")
     with pytest.raises(DataError, match=r"holds other cooked images \(digest 'cdcd"):
         cook(twin, path, scale=0.2)
-    monkeypatch.setattr(cooking, "version", lambda name: "99.0")
+    monkeypatch.setattr("companion.__version__", "99.0")
     with pytest.raises(DataError, match=r"holds other cooked images \(version '.*', not '99.0'\)"):
         cook(archive, path, scale=0.2)
 

@@ -244,6 +244,13 @@ def test_signs_go_to_the_temporary_folder_where_the_cache_cannot_be_written(plac
     assert len(pen.asked) == 1
 
 
+def test_drawn_signs_that_were_damaged_are_named(places, pen):
+    root = open_dataset("gtsrb").root
+    next(root.rglob("*.ppm")).unlink()
+    with pytest.raises(DataError, match=rf"are damaged \(.*\): delete {root}, and they are drawn"):
+        open_dataset("gtsrb")
+
+
 def test_a_full_disk_is_said_in_a_sentence(places, pen):
     def write_archive(root, **options):
         with open("/dev/full", "wb") as file:

@@ -1,7 +1,9 @@
 import json
+import subprocess
 
 import pytest
 
+import companion
 from companion.data import open_dataset
 from companion.experiments import reports, runs
 from companion.training import models
@@ -104,3 +106,43 @@ def test_the_table_holds_finished_and_unfinished_runs(tmp_path, data):
 def test_the_table_names_a_missing_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match="folder must be one that holds runs"):
         reports.table(tmp_path / "none")
+
+
+def test_the_table_passes_over_json_files_that_are_no_reports(tmp_path, data):
+    finished(tmp_path / "a", data)
+    (tmp_path / "statistics.json").write_text('{"mean": 1}')
+    (tmp_path / "list.json").write_text("[1, 2]")
+    (tmp_path / "notes.json").write_text("not JSON")
+    assert reports.table(tmp_path)["run"].tolist() == ["a"]
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / runs.REPORT).write_text('{"mean": 1}')
+    with pytest.raises(ValueError, match="is not a whole report"):
+        reports.table(tmp_path)
+
+
+@pytest.mark.parametrize("here", [".", "", "../here"])
+def test_a_run_in_the_working_folder_goes_beside_it(tmp_path, monkeypatch, data, here):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert runs.start(here, data=data, seed=0).folder.resolve() == tmp_path / "here-2"
+
+
+def test_the_commit_is_of_the_companions_own_repository(tmp_path, monkeypatch):
+    def git(*words):
+        name = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+        subprocess.run(["git", *name, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    (tmp_path / "companion").mkdir()
+    source = tmp_path / "companion" / "__init__.py"
+    source.write_text("")
+    monkeypatch.setattr(companion, "__file__", str(source))
+    assert runs.commit() is None
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "Begin")
+    assert len(runs.commit()) == 12
+    source.write_text("changed = True")
+    assert runs.commit().endswith("+")
+    (tmp_path / "within" / "companion").mkdir(parents=True)
+    monkeypatch.setattr(companion, "__file__", str(tmp_path / "within/companion/__init__.py"))
+    assert runs.commit() is None
