@@ -177,8 +177,9 @@ def confusion(matrix, names, *, size=None):
     side = size or max(3.5, 0.24 * len(names) + 1.5)
     fig, ax = plt.subplots(figsize=(side, side), layout="constrained")
     drawn = ax.imshow(share, cmap="cividis", vmin=0, vmax=1)
-    ax.set_xticks(range(len(names)), names, rotation=90, fontsize="small")
-    ax.set_yticks(range(len(names)), names, fontsize="small")
+    points = min(8, 43 * side / len(names))  # as much as fits between two rows
+    ax.set_xticks(range(len(names)), names, rotation=90, fontsize=points)
+    ax.set_yticks(range(len(names)), names, fontsize=points)
     ax.set_xlabel("predicted class")
     ax.set_ylabel("true class")
     if len(names) <= 12:  # more do not fit into their cells

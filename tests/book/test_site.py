@@ -150,6 +150,18 @@ def test_a_page_says_on_which_data_it_ran(site, page):
     assert "packaged sample of MNIST" in shown or "synthetic stand-in" in shown
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_reading_asks_no_other_site(site, page):
+    soup = site[page]
+    asked = [
+        *(tag["src"] for tag in soup.find_all(["script", "img", "iframe"], src=True)),
+        *(tag["href"] for tag in soup.find_all("link", href=True) if "canonical" not in tag["rel"]),
+    ]
+    assert [url for url in asked if urlsplit(url).netloc] == []
+    for script in soup.find_all("script", src=True):
+        assert ((SITE / f"{page}.html").parent / urlsplit(script["src"]).path).is_file(), script
+
+
 def test_real_results_name_the_official_images(site):
     for page in ("book/mnist-dense", "book/mnist-cnn", "book/gtsrb-first-network"):
         assert "companion train" in article(site[page]).get_text()
