@@ -1,12 +1,15 @@
 """Binder reads `binder/` as we mean it, and a chapter opens as a notebook."""
 
 import os
+import socket
 import subprocess
 import sysconfig
+import time
 from pathlib import Path
 
 import jupytext
 import pytest
+import requests
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,3 +69,52 @@ def test_a_chapter_is_a_notebook_to_jupytext(path):
         kinds = {cell.cell_type for cell in notebook.cells}
         assert kinds == {"markdown", "code"}
         assert jupytext.read(path).metadata["kernelspec"]["name"] == "python3"
+
+
+@pytest.fixture
+def jupyterlab(tmp_path):
+    """Start JupyterLab in the repository, on loopback; give its address and token."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = "a-token-of-this-test"
+    home = {"HOME": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path / "jupyter")}
+    server = subprocess.Popen(
+        [
+            SCRIPTS / "jupyter-lab",
+            *("--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"),
+            f"--ServerApp.port={port}",
+            f"--IdentityProvider.token={token}",
+            f"--ServerApp.root_dir={ROOT}",
+        ],
+        env=os.environ | home,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                requests.get(f"{address}/api", timeout=1)
+                break
+            except requests.ConnectionError:
+                time.sleep(0.2)
+        yield address, {"Authorization": f"token {token}"}
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.mark.slow
+def test_jupyterlab_opens_a_chapter_as_a_notebook(jupyterlab):
+    address, headers = jupyterlab
+    answer = requests.get(
+        f"{address}/api/contents/book/convolution.md",
+        params={"type": "notebook", "content": "1"},
+        headers=headers,
+        timeout=60,
+    )
+    assert answer.status_code == 200, answer.text
+    cells = answer.json()["content"]["cells"]
+    assert {cell["cell_type"] for cell in cells} == {"markdown", "code"}
+    assert any("cross_correlate" in cell["source"] for cell in cells)
