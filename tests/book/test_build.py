@@ -21,7 +21,7 @@ CHAPTER = (
 Prose of {title}.
 
 ```{{code-cell}} ipython3
-import time
+import time  # in the chapter {title}
 from companion.arithmetic import output_size
 print("size", output_size(28, 3), "at", time.time_ns())
 ```
@@ -245,3 +245,13 @@ def test_what_cannot_be_built_is_said_in_one_sentence(book):
     assert done.returncode != 0
     assert "book/two.md, which does not exist" in done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_two_chapters_with_the_same_cells_may_end_at_once(book):
+    """jupyter-cache keeps one record for both, and the second to come must not fail."""
+    for name in ("three", "four"):
+        book.add(name, CHAPTER.format(title="Same").replace("# Same", f"# {name.capitalize()}", 1))
+    done = book.build()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert STAMP.search(book.page("three")).group(1) == "26"
+    assert STAMP.search(book.page("four")).group(1) == "26"
