@@ -38,6 +38,7 @@ def main():
     companion fetch gtsrb                    download the real traffic signs, once
     companion cook --recipe 24x24-L a.h5     make a data set of them
     companion train gtsrb-v1 runs/first      train a network, write its report
+    companion sweep grid.txt runs            train many, each with its report
     companion report runs                    compare all runs below a folder
     companion doctor                         what is installed and found here
 
@@ -78,37 +79,95 @@ def cook(path, recipe, scale, seed, root, overwrite):
     click.echo(f"{path}: {len(cooked.x):,} training images {cooked.x.shape[1:]}, {cooked.note}")
 
 
-@main.command()
+class Experiment(click.Command):
+    """A command that knows what a chapter's settings are called."""
+
+    def parse_args(self, ctx, args):
+        """Read the words; an unknown flag is refused with the nearest name."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            from difflib import get_close_matches
+
+            if not error.possibilities:
+                flags = [flag for option in self.params for flag in option.opts]
+                near = get_close_matches(error.option_name, flags, n=1, cutoff=0.5)
+                error.possibilities = near or None
+            raise
+
+
+@main.command(cls=Experiment)
 @click.argument("experiment")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--budget", help="quick, laptop or full; else $COMPANION_BUDGET, else quick.")
 @click.option("--epochs", type=int, help="Passes over the training images.")
 @click.option("--batch-size", type=int, help="Images a step.")
-@click.option("--recipe", help="How the traffic signs are cooked.")
+@click.option("--recipe", help="How the traffic signs are cooked, such as 24x24-L-CLAHE.")
 @click.option("--split", help="track: whole tracks are held out; image: images at random.")
 @click.option("--fraction", type=float, help="Share held out for validation.")
+@click.option("--augment/--no-augment", default=None, help="Change the images at random.")
+@click.option("--flips/--no-flips", default=None, help="Add images that a flip makes of others.")
+@click.option("--learning-rate", type=float, help="Of Adam.")
+@click.option("--schedule", help="constant, or cosine: the learning rate falls to 0.")
+@click.option("--scale", type=float, help="Share of the images used, whatever the budget says.")
 @click.option("--seed", type=int, help="Of everything drawn at random.")
 @click.option("--root", type=click.Path(path_type=Path), help="Folder of the data.")
 @click.option("--test", is_flag=True, help="Open the test set at the end; the report says so.")
-def train(experiment, folder, root, test, **changes):
-    """Train EXPERIMENT and write its report into FOLDER.
+@click.option("--resume", is_flag=True, help="Go on with FOLDER's run; leave a finished one.")
+@click.option("--checkpoint-every", type=int, help="Keep the weights of every so many epochs.")
+@click.option("--checkpoint-minutes", type=float, help="Also make checkpoints within an epoch.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, nothing else.")
+def train(
+    experiment,
+    folder,
+    root,
+    test,
+    resume,
+    checkpoint_every,
+    checkpoint_minutes,
+    as_json,
+    **changes,
+):
+    r"""Train EXPERIMENT and write its report into FOLDER.
 
-    EXPERIMENT is mnist-dense, mnist-cnn or gtsrb-v1. What is not given is as in its chapter.
+    EXPERIMENT is mnist-dense, mnist-cnn, gtsrb-v1, gtsrb-v2, gtsrb-v3 or gtsrb-small. What is
+    not given is as in its chapter.
+
+    After every epoch a checkpoint is written. SIGTERM, SIGINT (Ctrl-C), SIGUSR1 and SIGUSR2 stop
+    the training at the end of the batch, with a checkpoint; the same command with --resume goes
+    on, and ends in the same bits as if nothing had happened.
+
+    \b
+    Exit codes: 0 finished; 1 failed, in one sentence; 2 wrong usage;
+                99 stopped by a signal, with a checkpoint.
+
+    \b
+    companion train gtsrb-small runs/small --epochs 10 --augment
+    companion train gtsrb-small runs/small --epochs 10 --augment --resume
     """
-    import keras
+    from companion.training.signals import Stop
 
-    from companion.experiments import budget
-    from companion.experiments import experiment as experiments
+    with Stop() as stop:  # before Keras is loaded, which takes seconds
+        from companion.experiments import budget
+        from companion.experiments import experiment as experiments
 
-    changes["budget"] = budget.get(changes["budget"]).name
-    settings = experiments.settings(experiment, **changes)
-
-    def say(epoch, logs):
-        numbers = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
-        click.echo(f"epoch {epoch + 1}/{settings.epochs}  {numbers}")
-
-    lines = keras.callbacks.LambdaCallback(on_epoch_end=say)
-    run = experiments.train(settings, folder, root=root, test=test, callbacks=[lines])
+        changes["budget"] = budget.get(changes["budget"]).name
+        settings = experiments.settings(experiment, **changes)
+        show = [] if as_json else [_progress(settings.epochs)]
+        run = experiments.train(
+            settings,
+            folder,
+            root=root,
+            test=test,
+            resume=resume,
+            every=checkpoint_every,
+            minutes=checkpoint_minutes,
+            callbacks=show,
+            stop=stop,
+        )
+    if as_json:
+        click.echo((run.folder / "report.json").read_text(), nl=False)
+        return
     report = run.report
     click.echo(f"data        {report.data['note']}")
     for name in ("validation", "test"):
@@ -121,16 +180,176 @@ def train(experiment, folder, root, test, **changes):
     click.echo(f"report      {run.folder / 'report.json'}")
 
 
+def _progress(epochs, label=""):
+    """Make the callback that shows a training: a bar in a terminal, a line an epoch in a file."""
+    import time
+
+    import keras
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    class Show(keras.callbacks.Callback):
+        bar = None
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.clock = time.perf_counter()
+            if sys.stdout.isatty():
+                self.bar = Progress(
+                    "[progress.description]{task.description}",
+                    BarColumn(),
+                    MofNCompleteColumn(),
+                    "batches",
+                    TimeRemainingColumn(),
+                    transient=True,
+                )
+                self.bar.start()
+                said = f"{label}epoch {epoch + 1}/{epochs}"
+                self.task = self.bar.add_task(said, total=self.params["steps"])
+
+        def on_train_batch_end(self, batch, logs=None):
+            if self.bar:
+                self.bar.update(self.task, completed=batch + 1)
+
+        def end(self):
+            if self.bar:
+                self.bar.stop()
+                self.bar = None
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.end()
+            numbers = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
+            seconds = time.perf_counter() - self.clock
+            click.echo(f"{label}epoch {epoch + 1}/{epochs}  {seconds:.1f} s  {numbers}")
+            sys.stdout.flush()  # a log file is followed while it grows
+
+        def __del__(self):
+            self.end()  # an interrupted epoch leaves the terminal as it was
+
+    return Show()
+
+
+@main.command()
+@click.argument("grid", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--cell", type=int, help="Run this line of GRID alone, from 1: an array's task.")
+@click.option("--list", "list_only", is_flag=True, help="Say how far each cell is, run nothing.")
+@click.option(
+    "--executor",
+    default="here",
+    show_default=True,
+    help="here: in this process; local: in processes of their own; slurm: as an array of jobs.",
+)
+@click.option("--workers", default=1, show_default=True, help="Cells at a time (local, slurm).")
+@click.option("--slurm", multiple=True, metavar="KEY=VALUE", help="Option of sbatch; repeatable.")
+@click.option("--root", type=click.Path(path_type=Path), help="Folder of the data.")
+@click.option("--test", is_flag=True, help="Open the test set at the end of each cell.")
+@click.option("--checkpoint-minutes", type=float, help="Also make checkpoints within an epoch.")
+@click.option("--json", "as_json", is_flag=True, help="Print the state as JSON, nothing else.")
+def sweep(
+    grid,
+    folder,
+    cell,
+    list_only,
+    executor,
+    workers,
+    slurm,
+    root,
+    test,
+    checkpoint_minutes,
+    as_json,
+):
+    r"""Run every training of the file GRID, each into its own folder below FOLDER.
+
+    A line of GRID is what one would type after companion train, without the folder:
+
+    \b
+    # networks, recipes and seeds
+    gtsrb-v1 --recipe 24x24-L --seed 0
+    gtsrb-small --recipe 24x24-RGB --seed 0 --augment
+
+    A finished cell is not run again, an unfinished one goes on from its checkpoint, and one that
+    fails does not stop the others. The same file serves arrays of jobs, with --cell; see hpc/.
+
+    \b
+    Exit codes: 0 all cells are finished; 1 some failed; 2 wrong usage;
+                99 stopped by a signal, with a checkpoint.
+    """
+    from companion.training.signals import Stop
+
+    with Stop() as stop:
+        from companion.experiments import sweep as sweeps
+
+        cells = sweeps.read(grid)
+        if cell is not None:
+            if not 1 <= cell <= len(cells):
+                raise ValueError(f"cell must lie between 1 and {len(cells)}, got {cell}")
+            cells = [cells[cell - 1]]
+        if list_only:
+            table = sweeps.state(cells, folder)
+        else:
+            options = dict(_pair(option) for option in slurm)
+            table = sweeps.run(
+                cells,
+                folder,
+                executor=executor,
+                root=root,
+                test=test,
+                minutes=checkpoint_minutes,
+                workers=workers,
+                slurm=options,
+                progress=None if as_json else _say_cell,
+                callbacks=None if as_json else lambda s: [_progress(s.epochs, "  ")],
+                stop=stop,
+            )
+    if as_json:
+        click.echo(table.to_json(orient="records", indent=1))
+    else:
+        counts = table["status"].value_counts().to_dict()
+        for row in table.to_dict("records"):
+            said = f"{row['validation']:.2%}" if row["status"] == "finished" else row["error"]
+            click.echo(f"{row['cell']:>4} {row['status']:<11} {row['name']}  {said or ''}")
+        click.echo(", ".join(f"{count} {status}" for status, count in counts.items()))
+    if not list_only and (table["status"] != "finished").any():
+        raise SystemExit(1)
+
+
+def _pair(option):
+    key, equals, value = option.partition("=")
+    if not (key and equals):
+        raise ValueError(f"--slurm needs KEY=VALUE, such as partition=gpu, got {option!r}")
+    return key.lstrip("-"), value
+
+
+def _say_cell(number, total, settings, status):
+    from companion.experiments import sweep as sweeps
+
+    click.echo(f"cell {number}/{total} {status}: {sweeps.line(settings)}")
+    sys.stdout.flush()
+
+
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for another program.")
-def report(folder, as_csv):
-    """Compare the runs below FOLDER."""
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for another program.")
+@click.option("--run", "name", help="Look closely at the run of this name or folder.")
+def report(folder, as_csv, as_json, name):
+    r"""Compare the runs below FOLDER, unfinished, failed and damaged ones too.
+
+    \b
+    companion report runs
+    companion report runs --csv > runs.csv
+    companion report runs --run gtsrb-small     settings, curves, mistakes of one
+    """
     from companion.experiments import reports
 
     table = reports.table(folder)
+    if name is not None:
+        _one_run(table, name, as_json)
+        return
     if as_csv:
         click.echo(table.to_csv(index=False), nl=False)
+        return
+    if as_json:
+        click.echo(table.to_json(orient="records", indent=1))
         return
     from rich.console import Console
     from rich.table import Table
@@ -143,16 +362,73 @@ def report(folder, as_csv):
         shown.add_row(
             row["run"],
             row["status"],
-            f"{row['data']} ({row['origin']})",
-            str(row["seed"]),
+            f"{row['data']} ({row['origin']})" if row["origin"] else "",
+            _number(row["seed"]),
             _number(row["parameters"]),
             _interval(row, "validation"),
             _interval(row, "test"),
-            str(row["openings"]),
+            _number(row["openings"]),
         )
     # A file or a pipe has no width to fit into.
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(shown if len(table) else f"{folder} holds no report yet.")
+    for row in table.to_dict("records"):
+        if row.get("error"):
+            click.echo(f"{row['path']}: {row['error']}")
+
+
+def _one_run(table, name, as_json):
+    """Print one report: what it was, what came of it, and what it got wrong."""
+    import difflib
+    import json
+    from dataclasses import asdict
+
+    from companion.data.gtsrb import CLASS_NAMES
+    from companion.experiments import reports, runs
+
+    wanted = str(Path(name))
+    paths = [
+        row["path"]
+        for row in table.to_dict("records")
+        if wanted in (row["run"], row["path"], str(Path(row["path"]).parent))
+        or Path(row["path"]).parent.name == wanted
+    ]
+    if len(paths) != 1:
+        names = sorted({Path(path).parent.name for path in table["path"]})
+        near = difflib.get_close_matches(wanted, names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names) or 'none'}"
+        many = "no run is" if not paths else f"{len(paths)} runs are"
+        raise ValueError(f"{many} called {name!r} here: {hint}")
+    report = runs.read_report(paths[0])
+    if as_json:
+        click.echo(json.dumps(asdict(report), indent=1))
+        return
+    click.echo(f"run         {report.name}, {report.status}  {report.error or ''}".rstrip())
+    click.echo(f"data        {report.data.get('note', 'none')}")
+    said = ", ".join(f"{k} {v}" for k, v in report.settings.items() if v is not None)
+    click.echo(f"settings    {said}, seed {report.seed}")
+    if report.model:
+        count, work = report.model["parameters"], report.model["multiply_adds"]
+        click.echo(f"network     {report.model['name']}, {count:,} parameters, {work:,} mult-adds")
+    keys = list(report.history)
+    if keys:
+        click.echo("epoch       " + "  ".join(f"{key:>12}" for key in keys))
+    for epoch, values in enumerate(zip(*report.history.values(), strict=True), start=1):
+        click.echo(f"{epoch:>5}       " + "  ".join(f"{value:>12.4f}" for value in values))
+    if not report.validation:
+        return
+    low, high = report.validation["interval"]
+    click.echo(
+        f"validation  {report.validation['accuracy']:.2%} [{low:.2%}, {high:.2%}], "
+        f"95 % interval: {report.validation['interval_method']}"
+    )
+    signs = report.data["name"] == "gtsrb"
+    pairs = reports.most_confused(report, 5).to_dict("records")
+    for pair in pairs:
+        true, taken = (
+            CLASS_NAMES[pair[key]] if signs else pair[key] for key in ("true", "predicted")
+        )
+        click.echo(f"            {pair['images']:>4} of {true} taken for {taken}")
 
 
 def _number(value):
@@ -167,30 +443,108 @@ def _interval(row, name):
 
 
 @main.command()
-def doctor():
-    """Say what is installed, which data are found, and what is missing."""
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for another program.")
+@click.option(
+    "--need",
+    multiple=True,
+    type=click.Choice(["gpu", "official-gtsrb", "official-mnist"]),
+    help="Fail if this is missing; repeatable.",
+)
+@click.option("--space", nargs=2, metavar="FOLDER GB", help="Fail if FOLDER has less room.")
+def doctor(as_json, need, space):
+    r"""Say what is installed, which data are found, and what is missing.
+
+    Exit code 1, and a sentence for each, if something that --need or --space name is missing.
+
+    \b
+    companion doctor --need gpu --need official-gtsrb --space runs 5
+    """
+    import json
+
+    found = _findings()
+    missing = _missing(found, need, space)
+    if as_json:
+        click.echo(json.dumps({**found, "missing": missing}, indent=1))
+    else:
+        click.echo(f"system    {found['system']}, {found['cores']} cores, {found['python']}")
+        click.echo(
+            f"memory    {found['memory_gb']:.1f} GB, {found['memory_free_gb']:.1f} GB available"
+        )
+        for device in found["devices"]:
+            click.echo(f"device    {device}")
+        for name, version in found["versions"].items():
+            click.echo(f"{name:<9} {version}")
+        click.echo(f"data in   {found['data_folder']}")
+        for name, data in found["data"].items():
+            if data["error"]:
+                click.echo(f"{name:<9} unusable: {data['error']}")
+                continue
+            click.echo(f"{name:<9} {data['note']}, sha256 {data['digest'][:12]}…")
+            if data["origin"] != "official":
+                click.echo(f"          the real images: companion fetch {name}")
+    for sentence in missing:
+        click.echo(f"Error: {sentence}", err=True)
+    if missing:
+        raise SystemExit(1)
+
+
+def _findings():
+    import jax
     import psutil
 
     from companion.data import open_dataset
     from companion.data.registry import cache_folder, named_folder
     from companion.experiments import runs
 
-    found = runs.machine()
-    click.echo(f"system    {found['system']}, {found['cores']} cores, {sys.prefix}")
-    click.echo(f"memory    {psutil.virtual_memory().total / 1e9:.1f} GB")
-    click.echo(f"device    {found['device']}")
-    for name, version in found["versions"].items():
-        click.echo(f"{name:<9} {version}")
-    click.echo(f"data in   {named_folder() or cache_folder()}")
+    machine, memory = runs.machine(), psutil.virtual_memory()
+    data = {}
     for name in ("mnist", "gtsrb"):
         try:
             dataset = open_dataset(name)
         except (ValueError, OSError) as error:
-            click.echo(f"{name:<9} unusable: {error}")
+            data[name] = {"error": str(error), "origin": None}
             continue
-        click.echo(f"{name:<9} {dataset.note}, sha256 {dataset.digest[:12]}…")
-        if dataset.origin != "official":
-            click.echo(f"          the real images: companion fetch {name}")
+        data[name] = {key: getattr(dataset, key) for key in ("note", "origin", "digest", "counts")}
+        data[name]["error"] = None
+    return {
+        "system": machine["system"],
+        "cores": machine["cores"],
+        "python": sys.prefix,
+        "memory_gb": round(memory.total / 1e9, 1),
+        "memory_free_gb": round(memory.available / 1e9, 1),
+        "devices": [f"{d.platform}: {d.device_kind}" for d in jax.devices()],
+        "platforms": sorted({d.platform for d in jax.devices()}),
+        "versions": machine["versions"],
+        "data_folder": str(named_folder() or cache_folder()),
+        "data": data,
+    }
+
+
+def _missing(found, need, space):
+    import shutil
+
+    missing = []
+    if "gpu" in need and not {"gpu", "cuda", "rocm"} & set(found["platforms"]):
+        missing.append(
+            f"a GPU is asked for and JAX sees {', '.join(found['devices'])}: ask the scheduler "
+            'for one, and install the JAX of its kind (pip install "jax[cuda12]")'
+        )
+    for name in ("mnist", "gtsrb"):
+        if f"official-{name}" in need and found["data"][name]["origin"] != "official":
+            missing.append(
+                f"the real images of {name} are asked for and not found in "
+                f"{found['data_folder']}: companion fetch {name}, where there is a network"
+            )
+    if space:
+        folder, wanted = Path(space[0]), float(space[1])
+        there = next(p for p in (folder.resolve(), *folder.resolve().parents) if p.exists())
+        free = shutil.disk_usage(there).free / 1e9
+        if free < wanted:
+            missing.append(
+                f"{wanted:g} GB are asked for and {folder} has {free:.2f} GB left: "
+                "free some, or choose another folder"
+            )
+    return missing
 
 
 if __name__ == "__main__":

@@ -77,6 +77,18 @@ CLASS_NAMES = (
     "end of no passing over 3.5 t",
 )
 
+# The six subsets in which the authors of the benchmark give their results (Stallkamp et al. 2012):
+# signs of one family share shape and colours, so confusions within one are of another kind than
+# those between two. The unique signs share theirs with no other.
+FAMILIES = {
+    "speed limits": (0, 1, 2, 3, 4, 5, 7, 8),
+    "other prohibitions": (9, 10, 15, 16),
+    "end of limits": (6, 32, 41, 42),
+    "mandatory": (33, 34, 35, 36, 37, 38, 39, 40),
+    "danger": (11, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31),
+    "unique": (12, 13, 14, 17),
+}
+
 # Images of each class, 0 to 42, in the official archive.
 OFFICIAL_COUNTS = {
     "train": (

@@ -1,10 +1,14 @@
 """The book's experiments, run from the command line as their chapters run them."""
 
+import contextlib
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
+from pathlib import Path
 
 from companion.experiments import budget as budgets
 from companion.experiments import runs
+
+SCHEDULES = ("constant", "cosine")
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,21 @@ class Settings:
         stratified by class.
     recipe : str or None
         How the traffic signs are cooked.
+    augment : bool
+        Change the training images at random, differently in each epoch; see
+        `companion.training.augmentation`.
+    flips : bool
+        Add the training images that a flip makes of others; see `companion.data.flips`.
+    learning_rate : float
+        Of Adam, above 0.
+    schedule : str
+        ``"constant"``, or ``"cosine"``: the learning rate falls to 0 along half a cosine.
     budget : str
         How much of the data is used.
+    scale : float or None
+        Share of the training images that is used, above 0 up to 1, whatever the budget says.
     seed : int
-        Of the data drawn, the split, the weights, the order and dropout.
+        Of the data drawn, the split, the weights, the order, dropout and augmentation.
     """
 
     experiment: str
@@ -36,7 +51,12 @@ class Settings:
     fraction: float
     split: str
     recipe: str | None = None
+    augment: bool = False
+    flips: bool = False
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
     budget: str = "quick"
+    scale: float | None = None
     seed: int = 0
 
     def __post_init__(self):
@@ -48,17 +68,43 @@ class Settings:
             raise ValueError(f"fraction must lie between 0 and 1, got {self.fraction}")
         if self.split not in ("track", "image"):
             raise ValueError(f"split must be 'track' or 'image', got {self.split!r}")
-        if self.recipe is not None and self.experiment.startswith("mnist"):
-            raise ValueError(f"recipe must be left out for {self.experiment}, got {self.recipe!r}")
-        if self.split == "track" and self.recipe is None:
-            raise ValueError("split must be 'image' for MNIST, whose digits have no tracks")
+        if self.learning_rate <= 0:
+            raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule must be one of {SCHEDULES}, got {self.schedule!r}")
+        if self.scale is not None and not 0 < self.scale <= 1:
+            raise ValueError(f"scale must lie above 0 and up to 1, got {self.scale}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be >= 0, got {self.seed}")
+        if self.experiment.startswith("mnist"):
+            if self.recipe is not None:
+                raise ValueError(
+                    f"recipe must be left out for {self.experiment}, got {self.recipe!r}"
+                )
+            if self.split == "track":
+                raise ValueError("split must be 'image' for MNIST, whose digits have no tracks")
+            if self.augment or self.flips:
+                raise ValueError(
+                    f"augment and flips are for traffic signs, leave them out for {self.experiment}"
+                )
 
 
 EXPERIMENTS = {
     "mnist-dense": Settings("mnist-dense", 12, 128, 0.1, "image"),
     "mnist-cnn": Settings("mnist-cnn", 12, 128, 0.1, "image"),
     "gtsrb-v1": Settings("gtsrb-v1", 5, 64, 0.2, "track", recipe="24x24-L"),
+    "gtsrb-v2": Settings("gtsrb-v2", 5, 64, 0.2, "track", recipe="24x24-L"),
+    "gtsrb-v3": Settings("gtsrb-v3", 5, 64, 0.2, "track", recipe="24x24-L"),
+    "gtsrb-small": Settings("gtsrb-small", 10, 64, 0.2, "track", recipe="24x24-L"),
 }
+
+
+def _known(name, value, known):
+    """Refuse a value that is not known, and name the nearest one."""
+    if value not in known:
+        near = get_close_matches(str(value), known, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}{hint}")
 
 
 def settings(experiment, **changes):
@@ -84,24 +130,35 @@ def settings(experiment, **changes):
     --------
     >>> settings("gtsrb-v1", epochs=2).epochs
     2
-    >>> settings("gtsrb-v2")
+    >>> settings("mnist-cn")
     Traceback (most recent call last):
         ...
-    ValueError: experiment must be one of mnist-dense, mnist-cnn, gtsrb-v1, got 'gtsrb-v2' \
-(did you mean 'gtsrb-v1'?)
+    ValueError: experiment must be one of mnist-dense, ..., got 'mnist-cn' (did you mean \
+'mnist-cnn'?)
     """
-    if experiment not in EXPERIMENTS:
-        near = get_close_matches(str(experiment), EXPERIMENTS, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        names = ", ".join(EXPERIMENTS)
-        raise ValueError(f"experiment must be one of {names}, got {experiment!r}{hint}")
+    _known("experiment", experiment, EXPERIMENTS)
+    if changes.get("recipe") is not None and not experiment.startswith("mnist"):
+        from companion.data.cooking import RECIPES
+
+        _known("recipe", changes["recipe"], RECIPES)
     return replace(
         EXPERIMENTS[experiment],
         **{name: value for name, value in changes.items() if value is not None},
     )
 
 
-def train(settings, folder, *, root=None, test=False, callbacks=()):
+def train(
+    settings,
+    folder,
+    *,
+    root=None,
+    test=False,
+    resume=False,
+    every=None,
+    minutes=None,
+    callbacks=(),
+    stop=None,
+):
     """Run an experiment: data, split, network, validation, and a report of it all.
 
     Parameters
@@ -114,65 +171,196 @@ def train(settings, folder, *, root=None, test=False, callbacks=()):
         Where the data are; see `companion.data.open_dataset`.
     test : bool
         Open the test set at the end.
+    resume : bool
+        Go on with an unfinished run of the folder; leave a finished one as it is.
+    every : int, optional
+        Keep the weights of every so many epochs.
+    minutes : float, optional
+        Make a checkpoint within an epoch whenever so many minutes have passed.
     callbacks : sequence of keras.callbacks.Callback
         For ``fit``.
+    stop : companion.training.signals.Stop, optional
+        Signals to stop at, with a checkpoint.
 
     Returns
     -------
     companion.experiments.runs.Run
         Finished.
+
+    Raises
+    ------
+    ValueError
+        If the folder's run has other settings or data, or another process is at work in it.
+    companion.training.signals.Interrupted
+        If a signal came.
     """
+    with _alone(folder) if resume else contextlib.nullcontext():
+        return _train(settings, Path(folder), root, test, resume, every, minutes, callbacks, stop)
+
+
+def _train(settings, folder, root, test, resume, every, minutes, callbacks, stop):
     import keras
+    import numpy as np
 
     from companion.data import splits
-    from companion.training import evaluation, metrics, models
+    from companion.training import metrics
+    from companion.training.callbacks import LAST, Checkpoints, TensorBoard
+
+    described = asdict(settings)
+    seed = described.pop("seed")
+    finished = _finished(folder, seed, described) if resume else None
+    if finished and (finished.test or not test):
+        return runs.Run(folder, None, finished)
 
     data, x, class_ids, tracks = _training_images(settings, root)
     classes = data.counts["classes"]
     if settings.split == "track":
         train_rows, validation_rows = splits.by_track(
-            class_ids, tracks, fraction=settings.fraction, seed=settings.seed
+            class_ids, tracks, fraction=settings.fraction, seed=seed
         )
     else:
         train_rows, validation_rows = splits.by_image(
-            class_ids, fraction=settings.fraction, seed=settings.seed
+            class_ids, fraction=settings.fraction, seed=seed
         )
-    keras.utils.set_random_seed(settings.seed)
-    model = {
-        "mnist-dense": models.mnist_dense,
-        "mnist-cnn": models.mnist_cnn,
-        "gtsrb-v1": lambda: models.gtsrb_v1(x.shape[1:]),
-    }[settings.experiment]()
-    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    x_train, y_train = x[train_rows], class_ids[train_rows]
+    if settings.flips:
+        from companion.data import flips
 
-    described = asdict(settings)
-    seed = described.pop("seed")
-    run = runs.start(folder, data=data, seed=seed, name=settings.experiment, **described)
+        x_train, y_train = flips.extend(x_train, y_train)
+    keras.utils.set_random_seed(seed)
+    model = _model(settings, x.shape[1:])
+    rate = settings.learning_rate
+    if settings.schedule == "cosine":
+        steps = -(-len(x_train) // settings.batch_size) * settings.epochs
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+    model.compile(
+        keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    if finished:
+        run = runs.Run(folder, data, finished)
+        model.load_weights(folder / runs.WEIGHTS)
+        _open_test(run, model, classes)
+        return run
+
+    run = runs.start(
+        folder, data=data, seed=seed, name=settings.experiment, resume=resume, **described
+    )
     try:
+        if stop:
+            stop.check()
+        checkpoints = Checkpoints(run.folder, seed=seed, every=every, minutes=minutes, stop=stop)
+        logs = TensorBoard(run.folder / runs.LOGS, histograms=False)
         history = model.fit(
-            x[train_rows],
-            class_ids[train_rows],
+            x_train,
+            y_train,
             epochs=settings.epochs,
+            initial_epoch=checkpoints.epoch,
             batch_size=settings.batch_size,
             validation_data=(x[validation_rows], class_ids[validation_rows]),
-            callbacks=list(callbacks),
+            callbacks=[*callbacks, logs, checkpoints],
             verbose=0,
         )
-        predicted = model.predict(x[validation_rows], verbose=0).argmax(axis=1)
+        probabilities = model.predict(x[validation_rows], verbose=0)
+        predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
         # Frames drawn at random share their tracks with the training images: no group is whole.
         groups = tracks[validation_rows] if settings.split == "track" else None
         validation = metrics.score(
-            predicted, class_ids[validation_rows], classes=classes, tracks=groups
+            predicted,
+            class_ids[validation_rows],
+            classes=classes,
+            tracks=groups,
+            confidence=confidence,
         )
-        run.finish(model, history.history, validation)
+        predictions = {
+            "rows": validation_rows.astype(np.int32),
+            "class_ids": class_ids[validation_rows].astype(np.uint8),
+            "tracks": None if groups is None else groups.astype(np.int32),
+            "predicted": predicted.astype(np.uint8),
+            "confidence": confidence.astype(np.float16),
+        }
+        run.finish(
+            model, history.history, validation, predictions, checkpoints.seconds, checkpoints.best
+        )
         if test:
-            x_test, true = evaluation.open_test_set(run)
-            predicted = model.predict(_scaled(x_test), verbose=0).argmax(axis=1)
-            run.record_test(metrics.score(predicted, true, classes=classes))
+            _open_test(run, model, classes)
+        (run.folder / LAST).unlink(missing_ok=True)
     except BaseException as error:
-        run.fail(error)
+        # Where the disk is full, the report of it may find no place either.
+        with contextlib.suppress(OSError):
+            run.fail(error)
         raise
     return run
+
+
+@contextlib.contextmanager
+def _alone(folder):
+    """Keep other processes out of a run's folder; one that is about to end is waited for."""
+    from filelock import FileLock, Timeout
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=30)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(
+            f"{folder} is being trained in by another process: wait for it, or choose another "
+            "folder"
+        ) from None
+    except NotImplementedError:  # a file system without locks
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _finished(folder, seed, described):
+    """Give the report of the folder's run if it is finished, and the one that is meant."""
+    if not (folder / runs.REPORT).is_file():
+        return None
+    report = runs.read_report(folder)
+    if report.status != "finished":
+        return None
+    runs.check_same(folder, report, seed=seed, **described)
+    return report
+
+
+def _model(settings, shape):
+    from companion.training import models
+
+    if settings.experiment.startswith("mnist"):
+        return {"mnist-dense": models.mnist_dense, "mnist-cnn": models.mnist_cnn}[
+            settings.experiment
+        ]()
+    changes = ()
+    if settings.augment:
+        from companion.training import augmentation
+
+        changes = augmentation.layers(seed=settings.seed)
+    build = {
+        "gtsrb-v1": models.gtsrb_v1,
+        "gtsrb-v2": models.gtsrb_v2,
+        "gtsrb-v3": models.gtsrb_v3,
+        "gtsrb-small": models.gtsrb_small,
+    }[settings.experiment]
+    return build(shape, augmentation=changes)
+
+
+def _open_test(run, model, classes):
+    from companion.training import evaluation, metrics
+
+    x, true = evaluation.open_test_set(run)
+    probabilities = model.predict(_scaled(x), verbose=0)
+    run.record_test(
+        metrics.score(
+            probabilities.argmax(axis=1),
+            true,
+            classes=classes,
+            confidence=probabilities.max(axis=1),
+        )
+    )
 
 
 def cooked_data(recipe, budget, *, root=None):
@@ -240,11 +428,16 @@ def _training_images(settings, root):
     from companion.data import open_dataset, splits
 
     budget = budgets.get(settings.budget)
+    if settings.scale is not None and settings.recipe is not None:
+        drawn = max(budget.gtsrb_drawn, settings.scale)
+        budget = replace(budget, gtsrb_scale=settings.scale, gtsrb_drawn=drawn)
     if settings.recipe is None:
         data = open_dataset("mnist", root)
         x, class_ids = data.load_train()
         class_ids = class_ids.astype(np.int64)
         wanted = budget.mnist_images
+        if settings.scale is not None:
+            wanted = round(settings.scale * len(x))
         if wanted is not None and wanted < len(x):
             _, kept = splits.by_image(class_ids, fraction=wanted / len(x), seed=settings.seed)
             x, class_ids = x[kept], class_ids[kept]

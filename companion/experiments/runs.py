@@ -14,8 +14,9 @@ from pathlib import Path
 
 import companion
 
-SCHEMA = 1
+SCHEMA = 2  # 2: resumed, best, calibration error
 REPORT, HISTORY, WEIGHTS = "report.json", "history.csv", "final.weights.h5"
+PREDICTIONS, LOGS = "predictions.npz", "logs"
 
 
 @dataclass
@@ -27,7 +28,8 @@ class Report:
     name : str
         Of the run: a short name of the model and the data.
     status : str
-        ``"running"``, ``"finished"`` or ``"failed"``.
+        ``"running"`` (or killed without a chance to say so), ``"interrupted"`` (a signal stopped
+        it, it can go on), ``"failed"`` or ``"finished"``.
     started : str
         Date and time, ISO 8601, UTC.
     seed : int
@@ -42,12 +44,16 @@ class Report:
     history : dict of str to list of float
         A value an epoch: ``loss``, ``accuracy``, ``val_loss``, ….
     validation, test : dict or None
-        ``correct``, ``total``, ``accuracy``, ``interval`` (95 %), ``interval_method`` and
-        ``confusion`` (a row is a true class).
+        ``correct``, ``total``, ``accuracy``, ``interval`` (95 %), ``interval_method``,
+        ``confusion`` (a row is a true class) and ``calibration_error``.
+    best : dict or None
+        The epoch of the best weights: ``epoch`` (from 1) and its ``value``.
     test_openings : list of str
         When the test set was opened: date and time, ISO 8601, UTC.
     seconds : float or None
-        Wall-clock time of the training.
+        Wall-clock time of the training, in all its lives.
+    resumed : list of str
+        When the run was gone on with: date and time, ISO 8601, UTC.
     peak_memory_mb : float or None
         The process's largest resident memory, in MB (10⁶ bytes).
     machine : dict
@@ -71,8 +77,10 @@ class Report:
     history: dict = field(default_factory=dict)
     validation: dict | None = None
     test: dict | None = None
+    best: dict | None = None
     test_openings: list = field(default_factory=list)
     seconds: float | None = None
+    resumed: list = field(default_factory=list)
     peak_memory_mb: float | None = None
     machine: dict = field(default_factory=dict)
     commit: str | None = None
@@ -102,7 +110,7 @@ class Run:
     def __repr__(self):
         return f"<Run {self.report.name}: {self.report.status}, in {self.folder}>"
 
-    def finish(self, model, history, validation):
+    def finish(self, model, history, validation, predictions=None, seconds=None, best=None):
         """Write what the training gave: report, history and weights.
 
         Parameters
@@ -113,11 +121,23 @@ class Run:
             ``model.fit(…).history``.
         validation : companion.training.metrics.Score
             On the validation split.
+        predictions : dict of str to array, optional
+            What was answered to each validation image, to compare runs with: ``rows`` of the
+            training images, ``class_ids``, ``tracks``, ``predicted``, ``confidence``. Goes into
+            ``predictions.npz``.
+        seconds : float, optional
+            Of the training; by default since the run began, in this process.
+        best : dict, optional
+            ``Checkpoints.best``.
         """
         from companion.arithmetic import multiply_adds
+        from companion.training.callbacks import save_weights
 
         report = self.report
-        report.seconds = round(time.perf_counter() - self._clock, 2)
+        if seconds is None:
+            seconds = time.perf_counter() - self._clock
+        report.seconds = round(seconds, 2)
+        report.best = best
         report.model = {
             "name": model.name,
             "parameters": model.count_params(),
@@ -128,26 +148,31 @@ class Run:
         report.peak_memory_mb = round(peak_memory_mb(), 1)
         report.machine = machine()
         report.status = "finished"
-        part = self.folder / ("part-" + WEIGHTS)  # Keras insists on the ending
-        model.save_weights(part)
-        os.replace(part, self.folder / WEIGHTS)
+        report.error = None
+        save_weights(model, self.folder / WEIGHTS)
+        if predictions is not None:
+            write_predictions(self.folder / PREDICTIONS, predictions)
         _write(self.folder / HISTORY, _history_csv(report.history))
         self._save()
 
     def fail(self, error):
-        """Write that the run ended with an error.
+        """Write that the run ended with an error, or was interrupted.
 
         Parameters
         ----------
         error : BaseException
             What was raised.
         """
-        self.report.status, self.report.error = "failed", f"{type(error).__name__}: {error}"
+        from companion.training.signals import Interrupted
+
+        stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+        self.report.status = "interrupted" if stopped else "failed"
+        self.report.error = f"{type(error).__name__}: {error}".removesuffix(": ")
         self._save()
 
     def record_opening(self):
         """Write that the test set is being opened; `open_test_set` calls it."""
-        self.report.test_openings.append(_now())
+        self.report.test_openings.append(now())
         self._save()
 
     def record_test(self, score):
@@ -169,11 +194,11 @@ class Run:
         self._save()
 
     def _save(self):
-        _write(self.folder / REPORT, json.dumps(asdict(self.report), indent=1) + "\n")
+        write_report(self.folder / REPORT, self.report)
 
 
-def start(folder, *, data, seed, name=None, **settings):
-    """Begin a run in a new folder.
+def start(folder, *, data, seed, name=None, resume=False, **settings):
+    """Begin a run in a new folder, or go on with one.
 
     Taught in the chapter *GTSRB 2: a first network for traffic signs*.
 
@@ -188,12 +213,19 @@ def start(folder, *, data, seed, name=None, **settings):
         Of everything that is drawn at random.
     name : str, optional
         Of the run; by default the folder's.
+    resume : bool
+        If the folder holds a run that is not finished, go on with it.
     **settings
         What was chosen, as the report shall say it: numbers, texts, None.
 
     Returns
     -------
     Run
+
+    Raises
+    ------
+    ValueError
+        If the run to go on with has other settings or data, or is finished.
 
     Examples
     --------
@@ -206,24 +238,23 @@ def start(folder, *, data, seed, name=None, **settings):
     wanted = Path(folder)
     if wanted.name in ("", ".."):  # such as ".", beside which nothing can be put by name
         wanted = wanted.resolve()
+    described = _described(data)
+    if resume and (wanted / REPORT).is_file() and "digest" in read_report(wanted).data:
+        return _go_on(wanted, data, described, seed, settings)
     folder, number = wanted, 1
     wanted.parent.mkdir(parents=True, exist_ok=True)
     while True:
         try:
-            folder.mkdir()
+            # Where a run is to go on, one that was killed before its first report may have begun.
+            folder.mkdir(exist_ok=resume)
             break
         except FileExistsError:
             number += 1
             folder = wanted.with_name(f"{wanted.name}-{number}")
-    described = {key: getattr(data, key) for key in ("origin", "digest", "note", "counts")}
-    described["name"] = getattr(data, "name", "gtsrb")  # only traffic signs are cooked
-    for key in ("recipe", "scale"):
-        if hasattr(data, key):
-            described[key] = getattr(data, key)
     report = Report(
         name=name or wanted.name,
         status="running",
-        started=_now(),
+        started=now(),
         seed=seed,
         settings=settings,
         data=described,
@@ -233,6 +264,81 @@ def start(folder, *, data, seed, name=None, **settings):
     run = Run(folder, data, report)
     run._save()
     return run
+
+
+def _described(data):
+    described = {key: getattr(data, key) for key in ("origin", "digest", "note", "counts")}
+    described["name"] = getattr(data, "name", "gtsrb")  # only traffic signs are cooked
+    for key in ("recipe", "scale"):
+        if hasattr(data, key):
+            described[key] = getattr(data, key)
+    return described
+
+
+def _go_on(folder, data, described, seed, settings):
+    """Open an unfinished run again, if it is the one that is meant."""
+    report = read_report(folder)
+    if report.status == "finished":
+        raise ValueError(f"{folder} holds a finished run: choose another folder")
+    check_same(folder, report, seed=seed, **settings)
+    for key in ("digest", "recipe", "scale"):
+        if report.data.get(key) != described.get(key):
+            raise ValueError(
+                f"{folder} holds a run on data of {key} {report.data.get(key)!r}, "
+                f"not {described.get(key)!r}: go on with the same data, or choose another folder"
+            )
+    report.status, report.error = "running", None
+    report.resumed.append(now())
+    report.machine, report.commit, report.schema = machine(), commit(), SCHEMA
+    run = Run(folder, data, report)
+    run._save()
+    return run
+
+
+def check_same(folder, report, **settings):
+    """Refuse to go on with a run of other settings.
+
+    Parameters
+    ----------
+    folder : path-like
+        Of the run, for the sentence.
+    report : Report
+        Of the run that is there.
+    **settings
+        What is asked for: ``seed`` and what `start` was given.
+
+    Raises
+    ------
+    ValueError
+        Names the first setting that differs.
+    """
+    there = json.loads(json.dumps({"seed": report.seed, **report.settings}))
+    asked = json.loads(json.dumps(settings))
+    for name in sorted(set(there) | set(asked)):
+        if there.get(name) != asked.get(name):
+            raise ValueError(
+                f"{folder} holds a run with {name} {there.get(name)!r}, not "
+                f"{asked.get(name)!r}: go on with the same settings, or choose another folder"
+            )
+
+
+def write_predictions(path, predictions):
+    """Write what a run answered to each validation image, beside, and rename.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in ``.npz``.
+    predictions : dict of str to array
+        See `Run.finish`; small whole numbers and half-precision numbers are enough.
+    """
+    import numpy as np
+
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        np.savez_compressed(file, **{k: v for k, v in predictions.items() if v is not None})
+    os.replace(part, path)
 
 
 def folder(name):
@@ -302,6 +408,18 @@ def read_report(path):
         odd = ", ".join(sorted(missing | (set(values) - known)))
         raise ValueError(f"{file} does not have the entries of a report, see {odd}")
     return Report(**values)
+
+
+def write_report(path, report):
+    """Write a report, beside, and rename.
+
+    Parameters
+    ----------
+    path : path-like
+        Of the file.
+    report : Report
+    """
+    _write(Path(path), json.dumps(asdict(report), indent=1) + "\n")
 
 
 def machine():
@@ -406,5 +524,17 @@ def _write(path, text):
     os.replace(part, path)
 
 
-def _now():
+def now():
+    """Give the date and time in UTC, as reports hold it.
+
+    Returns
+    -------
+    str
+        ISO 8601, to the second.
+
+    Examples
+    --------
+    >>> now().endswith("+00:00")
+    True
+    """
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -67,7 +67,7 @@ def mnist_cnn():
     )
 
 
-def gtsrb_v1(input_shape=(24, 24, 1)):
+def gtsrb_v1(input_shape=(24, 24, 1), *, augmentation=()):
     """Build the course's first network for traffic signs.
 
     Spelled out in the chapter *GTSRB 2: a first network for traffic signs*.
@@ -76,6 +76,8 @@ def gtsrb_v1(input_shape=(24, 24, 1)):
     ----------
     input_shape : (int, int, int)
         Height, width and channels of an image.
+    augmentation : sequence of keras.layers.Layer
+        Layers put right after the input, such as `companion.training.augmentation.layers()`.
 
     Returns
     -------
@@ -90,6 +92,7 @@ def gtsrb_v1(input_shape=(24, 24, 1)):
     return keras.Sequential(
         [
             layers.Input(input_shape),
+            *augmentation,
             layers.Conv2D(96, 3, activation="relu"),
             layers.MaxPooling2D(2),
             layers.Dropout(0.2),
@@ -102,4 +105,150 @@ def gtsrb_v1(input_shape=(24, 24, 1)):
             layers.Dense(GTSRB_CLASSES, activation="softmax"),
         ],
         name="gtsrb_v1",
+    )
+
+
+def gtsrb_v2(input_shape=(24, 24, 1), *, augmentation=()):
+    """Build the course's second network: pairs of convolutions.
+
+    Of each pair the first keeps the size ("same" padding), the second does not ("valid").
+    Spelled out in the chapter *GTSRB 5: many models, many data sets*.
+
+    Parameters
+    ----------
+    input_shape : (int, int, int)
+        Height, width and channels of an image.
+    augmentation : sequence of keras.layers.Layer
+        Layers put right after the input, such as `companion.training.augmentation.layers()`.
+
+    Returns
+    -------
+    keras.Model
+        Of (N, H, W, C) images in 0 … 1 to (N, 43) probabilities.
+
+    Examples
+    --------
+    >>> gtsrb_v2().count_params()
+    1297899
+    """
+    return keras.Sequential(
+        [
+            layers.Input(input_shape),
+            *augmentation,
+            layers.Conv2D(64, 3, padding="same", activation="relu"),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Dropout(0.2),
+            layers.Conv2D(128, 3, padding="same", activation="relu"),
+            layers.Conv2D(128, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Dropout(0.2),
+            layers.Conv2D(256, 3, padding="same", activation="relu"),
+            layers.Conv2D(256, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Dropout(0.2),
+            layers.Flatten(),
+            layers.Dense(512, activation="relu"),
+            layers.Dropout(0.5),
+            layers.Dense(GTSRB_CLASSES, activation="softmax"),
+        ],
+        name="gtsrb_v2",
+    )
+
+
+def gtsrb_v3(input_shape=(24, 24, 1), *, augmentation=()):
+    """Build the course's third network: 5×5 kernels, batch normalisation.
+
+    Spelled out in the chapter *GTSRB 5: many models, many data sets*.
+
+    Parameters
+    ----------
+    input_shape : (int, int, int)
+        Height, width and channels of an image.
+    augmentation : sequence of keras.layers.Layer
+        Layers put right after the input, such as `companion.training.augmentation.layers()`.
+
+    Returns
+    -------
+    keras.Model
+        Of (N, H, W, C) images in 0 … 1 to (N, 43) probabilities.
+
+    Examples
+    --------
+    >>> gtsrb_v3().count_params()
+    2641835
+    """
+    return keras.Sequential(
+        [
+            layers.Input(input_shape),
+            *augmentation,
+            layers.Conv2D(32, 5, padding="same", activation="relu"),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(2),
+            layers.Dropout(0.2),
+            layers.Conv2D(64, 5, padding="same", activation="relu"),
+            layers.BatchNormalization(),
+            layers.Conv2D(128, 5, padding="same", activation="relu"),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(2),
+            layers.Dropout(0.2),
+            layers.Flatten(),
+            layers.Dense(512, activation="relu"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.5),
+            layers.Dense(GTSRB_CLASSES, activation="softmax"),
+        ],
+        name="gtsrb_v3",
+    )
+
+
+def gtsrb_small(input_shape=(24, 24, 1), *, augmentation=()):
+    """Build a network of under 100,000 parameters for traffic signs.
+
+    Global average pooling takes the place of the large dense layer, so the number of parameters
+    does not depend on the size of the image. The running means of batch normalisation follow with
+    momentum 0.9, since those of Keras' default, 0.99, are not there yet after a few epochs of a
+    small data set. Spelled out in the chapter *GTSRB 4: augmentation*.
+
+    Parameters
+    ----------
+    input_shape : (int, int, int)
+        Height and width, at least 8, and channels of an image.
+    augmentation : sequence of keras.layers.Layer
+        Layers put right after the input, such as `companion.training.augmentation.layers()`.
+
+    Returns
+    -------
+    keras.Model
+        Of (N, H, W, C) images in 0 … 1 to (N, 43) probabilities.
+
+    Examples
+    --------
+    >>> gtsrb_small().count_params()
+    93643
+    """
+    return keras.Sequential(
+        [
+            layers.Input(input_shape),
+            *augmentation,
+            layers.Conv2D(24, 3, padding="same", use_bias=False),
+            layers.BatchNormalization(momentum=0.9),
+            layers.ReLU(),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(48, 3, padding="same", use_bias=False),
+            layers.BatchNormalization(momentum=0.9),
+            layers.ReLU(),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(64, 3, padding="same", use_bias=False),
+            layers.BatchNormalization(momentum=0.9),
+            layers.ReLU(),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(88, 3, padding="same", use_bias=False),
+            layers.BatchNormalization(momentum=0.9),
+            layers.ReLU(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dropout(0.2),
+            layers.Dense(GTSRB_CLASSES, activation="softmax"),
+        ],
+        name="gtsrb_small",
     )
