@@ -13,8 +13,13 @@ class OneSentence(click.Group):
 
     def invoke(self, ctx):
         """Run the command; what bad input raises becomes the program's last line."""
+        from companion.training.signals import Interrupted
+
         try:
             return super().invoke(ctx)
+        except Interrupted as stopped:
+            click.echo(f"{stopped}: the same command with --resume goes on", err=True)
+            raise
         except (ValueError, OSError, MemoryError) as error:
             raise click.ClickException(str(error)) from error
 

@@ -229,6 +229,11 @@ def _train(settings, folder, root, test, resume, every, minutes, callbacks, stop
         x_train, y_train = flips.extend(x_train, y_train)
     keras.utils.set_random_seed(seed)
     model = _model(settings, x.shape[1:])
+    if finished:
+        run = runs.Run(folder, data, finished)
+        model.load_weights(folder / runs.WEIGHTS)
+        _open_test(run, model, classes)
+        return run
     rate = settings.learning_rate
     if settings.schedule == "cosine":
         steps = -(-len(x_train) // settings.batch_size) * settings.epochs
@@ -236,12 +241,6 @@ def _train(settings, folder, root, test, resume, every, minutes, callbacks, stop
     model.compile(
         keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
     )
-    if finished:
-        run = runs.Run(folder, data, finished)
-        model.load_weights(folder / runs.WEIGHTS)
-        _open_test(run, model, classes)
-        return run
-
     run = runs.start(
         folder, data=data, seed=seed, name=settings.experiment, resume=resume, **described
     )

@@ -367,7 +367,10 @@ def random_states(model):
 
 
 def save_weights(model, path):
-    """Save a model's weights beside, and rename.
+    """Save a model's weights, beside, and rename.
+
+    Keras would save the optimizer's variables with them, three times as much with Adam, and a
+    file that a newly compiled network refuses to load.
 
     Parameters
     ----------
@@ -388,7 +391,7 @@ def save_weights(model, path):
     path = Path(path)
     part = path.with_name("part-" + path.name)  # Keras insists on the ending
     try:
-        model.save_weights(part)
+        keras.Model(model.inputs, model.outputs).save_weights(part)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

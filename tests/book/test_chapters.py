@@ -36,6 +36,7 @@ def test_every_page_is_in_the_table_of_contents():
 def test_a_chapter_has_the_skeleton(name):
     text = source(name)
     assert text.startswith("---\nfile_format: mystnb\n")
+    assert "\n  language: python\n" in text[:200], "papermill asks for the kernel's language"
     marks = [
         "\n# ",
         "**You will**",
