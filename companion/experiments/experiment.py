@@ -32,7 +32,7 @@ class Settings:
         Change the training images at random, differently in each epoch; see
         `companion.training.augmentation`.
     flips : bool
-        Add the training images that a flip makes of others; see `companion.data.flips`.
+        Add the images that legal flips make of training images; see `companion.data.flips`.
     learning_rate : float
         Of Adam, above 0.
     schedule : str
@@ -226,7 +226,9 @@ def _train(settings, folder, root, test, resume, every, minutes, callbacks, stop
     if settings.flips:
         from companion.data import flips
 
-        x_train, y_train = flips.extend(x_train, y_train)
+        more, their_classes, _ = flips.extend(x_train, y_train, tracks[train_rows])
+        x_train = np.concatenate([x_train, more])
+        y_train = np.concatenate([y_train, their_classes])
     keras.utils.set_random_seed(seed)
     model = _model(settings, x.shape[1:])
     if finished:

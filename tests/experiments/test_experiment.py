@@ -86,3 +86,19 @@ def test_where_nothing_can_be_written_a_sentence_says_so(cooked, tmp_path, monke
 def test_digits_have_no_recipe(name):
     with pytest.raises(ValueError, match=f"recipe must be left out for {name}, got '24x24-L'"):
         experiment.settings(name, recipe="24x24-L")
+
+
+@pytest.mark.slow
+def test_flips_and_augmentation_change_the_training_alone(archive, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    reports = {}
+    for name in ("plain", "flips", "augment"):
+        changes = {} if name == "plain" else {name: True}
+        settings = experiment.settings("gtsrb-small", epochs=1, scale=1.0, **changes)
+        reports[name] = experiment.train(settings, tmp_path / name, root=archive).report
+    totals = {report.validation["total"] for report in reports.values()}
+    assert len(totals) == 1
+    losses = [report.history["loss"] for report in reports.values()]
+    assert losses[0] != losses[1] != losses[2] != losses[0]
+    assert reports["flips"].settings["flips"] is True
+    assert reports["augment"].model["parameters"] == reports["plain"].model["parameters"]
