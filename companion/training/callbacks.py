@@ -63,7 +63,7 @@ class Checkpoints(keras.callbacks.Callback):
     best : dict or None
         ``epoch`` (from 1) and ``value`` of the best weights so far.
     seconds : float
-        Spent in ``fit``, in all lives of this training, up to the last checkpoint.
+        Spent in ``fit``, in all lives of this training, up to the last checkpoint or the end.
 
     Raises
     ------
@@ -98,6 +98,7 @@ class Checkpoints(keras.callbacks.Callback):
         """Restore what the checkpoint holds."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._clock = self._last_save = time.monotonic()
+        self._before = self.seconds
         self._train = None  # the model's, while batches are passed over
         if self._saved is None:
             return
@@ -170,6 +171,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         """Give the whole history where no epoch was left to run."""
+        self.seconds = self._before + time.monotonic() - self._clock
         if self._saved is not None:
             self._restore_history()
             self._saved = None
@@ -219,6 +221,7 @@ class Checkpoints(keras.callbacks.Callback):
             for j, weights in enumerate(getattr(callback, "best_weights", None) or []):
                 arrays[f"best-{i:02}-{j:04}"] = np.asarray(weights)
         now = time.monotonic()
+        self.seconds = self._before + now - self._clock
         said = {
             "seed": self.seed,
             "epoch": epoch,
@@ -227,7 +230,7 @@ class Checkpoints(keras.callbacks.Callback):
             "history": self.history,
             "best": self.best,
             "also": also,
-            "seconds": self.seconds + now - self._clock,
+            "seconds": self.seconds,
             "stopped": bool(self._model.stop_training),
         }
         _write_arrays(self.folder / LAST, arrays, said)

@@ -1,5 +1,6 @@
 import itertools
 import signal
+import time
 
 import keras
 import numpy as np
@@ -200,6 +201,18 @@ def test_a_training_that_was_ended_by_another_callback_stays_ended(data, tmp_pat
     again = train(data, tmp_path, also=watcher(), epochs=9)
     assert again[2].epoch > 9
     assert_same(again, first)
+
+
+def test_the_seconds_of_all_lives_are_added(data, tmp_path):
+    class Slow(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            time.sleep(0.2)
+
+    with pytest.raises(Killed):
+        train(data, tmp_path, Slow(), At(2, 1, kill))
+    first = Checkpoints(tmp_path, seed=SEED).seconds
+    assert first >= 0.4
+    assert train(data, tmp_path, Slow())[2].seconds >= first + 0.4
 
 
 def test_a_finished_training_gives_its_history_again(data, whole):
