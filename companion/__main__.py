@@ -18,7 +18,8 @@ class OneSentence(click.Group):
         try:
             return super().invoke(ctx)
         except Interrupted as stopped:
-            click.echo(f"{stopped}: the same command with --resume goes on", err=True)
+            said = "give the same command again to go on (train: with --resume)"
+            click.echo(f"{stopped}, with a checkpoint: {said}", err=True)
             raise
         except (ValueError, OSError, MemoryError) as error:
             raise click.ClickException(str(error)) from error
@@ -479,6 +480,7 @@ def doctor(as_json, need, space):
             click.echo(f"device    {device}")
         for name, version in found["versions"].items():
             click.echo(f"{name:<9} {version}")
+        click.echo(f"allocator {found['allocator']}")
         click.echo(f"data in   {found['data_folder']}")
         for name, data in found["data"].items():
             if data["error"]:
@@ -500,6 +502,7 @@ def _findings():
     from companion.data import open_dataset
     from companion.data.registry import cache_folder, named_folder
     from companion.experiments import runs
+    from companion.training import runtime
 
     machine, memory = runs.machine(), psutil.virtual_memory()
     data = {}
@@ -520,6 +523,7 @@ def _findings():
         "devices": [f"{d.platform}: {d.device_kind}" for d in jax.devices()],
         "platforms": sorted({d.platform for d in jax.devices()}),
         "versions": machine["versions"],
+        "allocator": runtime.keep_memory(),
         "data_folder": str(named_folder() or cache_folder()),
         "data": data,
     }

@@ -435,9 +435,9 @@ def machine():
     >>> sorted(machine()["versions"])
     ['companion', 'jax', 'keras', 'numpy', 'python']
     """
+    from importlib.metadata import version
+
     import jax
-    import keras
-    import numpy as np
 
     device = jax.devices()[0]
     return {
@@ -449,9 +449,8 @@ def machine():
         "versions": {
             "python": platform.python_version(),
             "companion": companion.__version__,
-            "keras": keras.__version__,
-            "jax": jax.__version__,
-            "numpy": np.__version__,
+            # Keras takes seconds to import, and not all who ask need it.
+            **{name: version(name) for name in ("keras", "jax", "numpy")},
         },
     }
 

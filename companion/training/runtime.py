@@ -36,13 +36,19 @@ def keep_memory():
     return _state
 
 
+def _jax_runs():
+    """Say whether JAX has started its threads, which it does when it first looks for devices."""
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    return bridge is not None and bridge.backends_are_initialized()
+
+
 def _keep_memory():
     if os.environ.get(VARIABLE, "keep") == "system":
         return f"as the system has it ({VARIABLE}=system)"
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return "as the system has it (freed memory is kept with glibc alone)"
-    if "jax" in sys.modules:
-        return "as the system has it (JAX was imported before companion.training)"
+    if _jax_runs():
+        return "as the system has it (JAX was started before companion.training was imported)"
     mallopt = ctypes.CDLL(None).mallopt
     wanted = {_ARENA_MAX: 1, _MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 64 * 2**20}
     if all(mallopt(key, value) == 1 for key, value in wanted.items()):
