@@ -3,9 +3,13 @@
 Taught in the chapter *What the network looks at*.
 """
 
+import math
 from difflib import get_close_matches
 
 import numpy as np
+
+# Images in memory at once, with all that a network makes of them.
+_OCCLUDED_TOGETHER = 256
 
 
 def feature_maps(model, x, layer):
@@ -46,7 +50,7 @@ def feature_maps(model, x, layer):
     if x.shape[1:] != image.shape[1:]:
         raise ValueError(f"x must be images of shape (N, {_sizes(image)}), got {x.shape}")
     found = _find(model, layer)
-    return _submodel(image, outputs[found]).predict(x, verbose=0)
+    return _submodel(image, outputs[found]).predict(x, batch_size=256, verbose=0)
 
 
 def grad_cam(model, x, class_id=None, layer=None):
@@ -217,14 +221,19 @@ def occlusion(model, x, class_id=None, *, window, stride=1, value=0.0):
     if stride < 1:
         raise ValueError(f"stride must be >= 1, got {stride}")
     tops, lefts = range(0, height - window + 1, stride), range(0, width - window + 1, stride)
-    hidden = np.repeat(x[None], len(tops) * len(lefts), axis=0)
+    places = len(tops) * len(lefts)
+    # The whole image comes last, as often as it takes to fill batches of one size: each size of a
+    # batch is compiled anew, which takes longer than the predictions.
+    batches = math.ceil((places + 1) / _OCCLUDED_TOGETHER)
+    batch_size = math.ceil((places + 1) / batches)
+    pictures = np.repeat(x[None], batches * batch_size, axis=0)
     for i, top in enumerate(tops):
         for j, left in enumerate(lefts):
-            hidden[i * len(lefts) + j, top : top + window, left : left + window] = value
-    whole = model.predict(x[None], verbose=0)
-    wanted = _classes(class_id, whole)[0]
-    after = model.predict(hidden, batch_size=128, verbose=0)[:, wanted]
-    return (whole[0, wanted] - after).reshape(len(tops), len(lefts))
+            pictures[i * len(lefts) + j, top : top + window, left : left + window] = value
+    answers = model.predict(pictures, batch_size=batch_size, verbose=0)
+    wanted = _classes(class_id, answers[-1:])[0]
+    drop = answers[-1, wanted] - answers[:places, wanted]
+    return drop.reshape(len(tops), len(lefts))
 
 
 def randomised(model, seed, layers=None):

@@ -13,7 +13,15 @@ from bs4 import BeautifulSoup
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.book
 
-HEAD = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n  display_name: Python 3\n  language: python\n---\n\n"
+HEAD = """---
+file_format: mystnb
+kernelspec:
+  name: python3
+  display_name: Python 3
+  language: python
+---
+
+"""
 CHAPTER = (
     HEAD
     + """# {title}

@@ -415,3 +415,26 @@ def test_the_native_images_are_a_sample_that_decodes(real_data):
     for i in range(0, 6992, 50):
         row = archive.frames.iloc[i]
         assert archive.image(i).shape == (row["height"], row["width"], 3)
+
+
+def test_each_class_is_of_one_family():
+    found = sorted(class_id for family in gtsrb.FAMILIES.values() for class_id in family)
+    assert found == list(range(43))
+
+
+@pytest.mark.parametrize(
+    ("family", "word"),
+    [("speed limits", "speed limit"), ("end of limits", "end of")],
+)
+def test_a_family_holds_all_signs_of_its_name(family, word):
+    named = {i for i, name in enumerate(gtsrb.CLASS_NAMES) if name.startswith(word)}
+    assert set(gtsrb.FAMILIES[family]) == named
+
+
+def test_families_are_closed_under_a_mirror():
+    """Left and right are of one family: turn, keep, straight or, dangerous curve."""
+    family = {i: name for name, ids in gtsrb.FAMILIES.items() for i in ids}
+    for i, name in enumerate(gtsrb.CLASS_NAMES):
+        if "left" in name:
+            mirrored = gtsrb.CLASS_NAMES.index(name.replace("left", "right"))
+            assert family[i] == family[mirrored]
