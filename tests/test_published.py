@@ -2,20 +2,30 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from companion.experiments import runs
 from companion.training.metrics import wilson_interval
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "published"
-REPORTS = sorted(PUBLISHED.glob("*/*.json"))
+ALL = sorted(PUBLISHED.glob("*/*.json"))
+SWEEP = [path for path in ALL if path.parent.name == "sweep"]
+REPORTS = [path for path in ALL if path not in SWEEP]
+PREDICTIONS = sorted(PUBLISHED.glob("*/*.npz"))
 TEST_IMAGES = {"mnist": 10_000, "gtsrb": 12_630}
 
 
 def test_the_promised_runs_are_there():
     seeds = {
         name: {runs.read_report(path).seed for path in (PUBLISHED / name).glob("*.json")}
-        for name in ("mnist-dense", "mnist-cnn", "gtsrb-v1")
+        for name in (
+            "mnist-dense",
+            "mnist-cnn",
+            "gtsrb-v1",
+            "gtsrb-small",
+            "gtsrb-small-augmented",
+        )
     }
     assert all(found == {0, 1, 2} for found in seeds.values()), seeds
 
@@ -32,3 +42,27 @@ def test_a_published_report_is_of_the_whole_official_data(path):
     assert sum(map(sum, test["confusion"])) == test["total"]
     assert sum(row[i] for i, row in enumerate(test["confusion"])) == test["correct"]
     assert test["interval"] == pytest.approx(wilson_interval(test["correct"], test["total"]))
+
+
+def test_the_sweep_is_a_whole_grid_and_chosen_from_by_validation_alone():
+    """Many cells are compared: none may have looked at the test set."""
+    reports = [runs.read_report(path) for path in SWEEP]
+    settings = [r.settings for r in reports]
+    axes = [{s[name] for s in settings} for name in ("experiment", "recipe")]
+    assert len(axes[0]) == 4
+    assert len(reports) == len(axes[0]) * len(axes[1]) * len({r.seed for r in reports})
+    for report in reports:
+        assert report.status == "finished"
+        assert report.data["origin"] == "official"
+        assert report.test is None
+        assert report.test_openings == []
+    assert len({r.data["scale"] for r in reports}) == 1
+    assert len({s["epochs"] for s in settings}) == 1
+
+
+@pytest.mark.parametrize("path", PREDICTIONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_published_answers_are_those_that_the_report_counted(path):
+    validation = runs.read_report(path.with_suffix(".json")).validation
+    with np.load(path) as answers:
+        right = answers["predicted"] == answers["class_ids"]
+    assert (int(right.sum()), len(right)) == (validation["correct"], validation["total"])

@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -8,7 +9,9 @@ from keras import layers
 from scipy import ndimage, stats
 
 from companion import arithmetic
-from companion.training import insight, models
+from companion.data import open_dataset, splits
+from companion.experiments import runs
+from companion.training import insight, metrics, models
 
 
 def noisy(model, seed=0):
@@ -445,3 +448,18 @@ def test_qualities_of_no_frame_and_of_a_flat_one():
     assert len(insight.frame_qualities(flat, [])) == 0
     with pytest.raises(ValueError, match="side must be >= 3, got 2"):
         insight.frame_qualities(flat, [0], side=2)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_published_weights_are_those_of_the_published_report(real_data, seed):
+    folder = Path(__file__).resolve().parents[2] / "published" / "mnist-cnn"
+    report = runs.read_report(folder / f"seed{seed}.json")
+    pictures, labels = open_dataset("mnist", real_data).load_train()
+    _, held_out = splits.by_image(labels.astype(np.int64), fraction=0.1, seed=seed)
+    model = models.mnist_cnn()
+    model.load_weights(folder / f"seed{seed}.weights.h5")
+    answers = model.predict(pictures[held_out][..., None] / np.float32(255), verbose=0)
+    confusion = metrics.confusion_matrix(labels[held_out], answers.argmax(axis=1), 10)
+    assert confusion.tolist() == report.validation["confusion"]
