@@ -69,13 +69,13 @@ def checkout(folder, archive):
     return folder
 
 
-def wait_for(condition, seconds=600, what="it"):
+def wait_for(condition, seconds=600, what="it", every=0.2):
     """Ask again and again until the answer is true, and give it."""
     end = time.monotonic() + seconds
     while not (answer := condition()):
         if time.monotonic() > end:
             raise TimeoutError(f"waited {seconds} s for {what}")
-        time.sleep(0.2)
+        time.sleep(every)
     return answer
 
 
@@ -106,7 +106,7 @@ class Scheduler:
             )
             return (at := self.saved(name)) and 0 < at[1] < self.STEPS / 2
 
-        wait_for(middle, what=f"a checkpoint in the middle of an epoch of {name}")
+        wait_for(middle, what=f"a checkpoint in the middle of an epoch of {name}", every=0.05)
 
     def process(self, *words):
         """Give the Python process of the companion whose command line holds these words."""

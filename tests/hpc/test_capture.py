@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
 KEPT = Path(__file__).resolve().parents[2] / "published" / "scheduler"
 SCHEDULER, FIRST = "slurm", []
 # Small batches, so that a command finds it at work.
-LONGER = "mnist-dense --epochs 9 --batch-size 16"
+LONGER = "mnist-dense --epochs 9 --batch-size 4"
 HOST = os.uname().nodename
 
 
