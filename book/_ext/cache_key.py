@@ -11,7 +11,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-DEPENDENCIES = ("companion/**/*", "published/**/*", "requirements.txt", "book/_ext/cache_key.py")
+DEPENDENCIES = (
+    "companion/**/*",
+    "hpc/**/*",
+    "published/**/*",
+    "requirements.txt",
+    "book/_ext/cache_key.py",
+)
 
 
 def files(patterns):

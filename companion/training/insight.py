@@ -9,7 +9,7 @@ from difflib import get_close_matches
 import numpy as np
 
 # Images in memory at once, with all that a network makes of them.
-_OCCLUDED_TOGETHER = 256
+_OCCLUDED_TOGETHER = 128
 
 
 def feature_maps(model, x, layer):

@@ -208,7 +208,7 @@ def gtsrb_small(input_shape=(24, 24, 1), *, augmentation=()):
     Global average pooling takes the place of the large dense layer, so the number of parameters
     does not depend on the size of the image. The running means of batch normalisation follow with
     momentum 0.9, since those of Keras' default, 0.99, are not there yet after a few epochs of a
-    small data set. Spelled out in the chapter *GTSRB 4: augmentation*.
+    small data set. Spelled out in the chapter *GTSRB 3: monitoring and checkpoints*.
 
     Parameters
     ----------
