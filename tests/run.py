@@ -1,11 +1,13 @@
 """Run everything that ``make test`` promises, and say what was skipped and how to get it.
 
-Four groups, each a pytest run of its own:
+Three groups, each a pytest run of its own:
 
 1. unit tests, doctests and chapter checks, on both cores;
 2. the build of the site and what a reader finds in it;
-3. every cell of every chapter, through nbval;
-4. the job files, on a Slurm and an OAR that the tests start (root, and packages from Debian).
+3. every cell of every chapter, through nbval.
+
+The job files have a group of their own, on a Slurm and an OAR that the tests start: as root on
+Debian, ``bash tests/hpc/install.sh`` and ``pytest -m cluster``.
 
 ``REQUIRE_ALL=1`` makes a skip a failure.
 """
@@ -51,7 +53,6 @@ def main():
         "unit tests": lambda: pytest("-q", "-n", "2", "-m", "not book and not cluster"),
         "the site": lambda: pytest("-q", "-m", "book"),
         "every cell": lambda: (convert_chapters(), pytest_cells())[1],
-        "clusters": lambda: pytest("-q", "-m", "cluster", "--durations", "5"),
     }
     times = {}
     for name, group in groups.items():
