@@ -397,8 +397,8 @@ def reliability(confidence, right, bins=15):
 def calibration_error(confidence, right, bins=15):
     """Give the expected calibration error: how far *sure* is from *right*.
 
-    The mean over the images of |mean confidence - share right| of their bin. Taught in the chapter
-    *GTSRB 7: reports*.
+    The mean over the images of ``|mean confidence - share right|`` of their bin. Taught in the
+    chapter *GTSRB 7: reports*.
 
     Parameters
     ----------
