@@ -41,11 +41,12 @@ def test_a_stopped_training_goes_on_after_its_last_whole_epoch(tmp_path):
     words = ("--epochs", 3, "--batch-size", 18, "--seed", 1)
     run(tmp_path, "mnist-cnn", "whole", *words)
     command = [*MODULE, "mnist-cnn", "parts", *map(str, words)]
-    first = subprocess.Popen(command, cwd=tmp_path, env=ENV, stdout=subprocess.PIPE, text=True)
-    for line in first.stdout:
-        if line.startswith("epoch 1/3"):
-            first.send_signal(signal.SIGUSR1)
-    assert first.wait() == 99
+    pipe = {"stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=tmp_path, env=ENV, **pipe) as first:
+        for line in first.stdout:
+            if line.startswith("epoch 1/3"):
+                first.send_signal(signal.SIGUSR1)
+    assert first.returncode == 99
     parts, whole = tmp_path / "parts", tmp_path / "whole"
     report = runs.read_report(parts)
     assert report.status == "interrupted"
