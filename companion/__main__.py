@@ -85,24 +85,7 @@ def cook(path, recipe, scale, seed, root, overwrite):
     click.echo(f"{path}: {len(cooked.x):,} training images {cooked.x.shape[1:]}, {cooked.note}")
 
 
-class Experiment(click.Command):
-    """A command that knows what a chapter's settings are called."""
-
-    def parse_args(self, ctx, args):
-        """Read the words; an unknown flag is refused with the nearest name."""
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            from difflib import get_close_matches
-
-            if not error.possibilities:
-                flags = [flag for option in self.params for flag in option.opts]
-                near = get_close_matches(error.option_name, flags, n=1, cutoff=0.5)
-                error.possibilities = near or None
-            raise
-
-
-@main.command(cls=Experiment)
+@main.command()
 @click.argument("experiment")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--budget", help="quick, laptop or full; else $COMPANION_BUDGET, else quick.")
@@ -456,7 +439,9 @@ def _interval(row, name):
     type=click.Choice(["gpu", "official-gtsrb", "official-mnist"]),
     help="Fail if this is missing; repeatable.",
 )
-@click.option("--space", nargs=2, metavar="FOLDER GB", help="Fail if FOLDER has less room.")
+@click.option(
+    "--space", type=(str, float), metavar="FOLDER GB", help="Fail if FOLDER has less room."
+)
 def doctor(as_json, need, space):
     r"""Say what is installed, which data are found, and what is missing.
 
@@ -545,7 +530,7 @@ def _missing(found, need, space):
                 f"{found['data_folder']}: companion fetch {name}, where there is a network"
             )
     if space:
-        folder, wanted = Path(space[0]), float(space[1])
+        folder, wanted = Path(space[0]), space[1]
         there = next(p for p in (folder.resolve(), *folder.resolve().parents) if p.exists())
         free = shutil.disk_usage(there).free / 1e9
         if free < wanted:
