@@ -8,7 +8,6 @@ import csv
 import io
 import json
 import os
-import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -111,7 +110,6 @@ def train(settings, folder, *, root=None):
     import keras
     import numpy as np
 
-    from companion.data import splits
     from companion.experiments import experiment, runs
     from companion.training import callbacks, metrics, signals
 
@@ -131,15 +129,8 @@ def train(settings, folder, *, root=None):
         if there.status == "finished":
             runs.check_same(folder, there, seed=seed, **described)
             return there if rank == 0 else None
-    data, x, class_ids, tracks = experiment._training_images(settings, root)
-    if settings.split == "track":
-        train_rows, validation_rows = splits.by_track(
-            class_ids, tracks, fraction=settings.fraction, seed=seed
-        )
-    else:
-        train_rows, validation_rows = splits.by_image(
-            class_ids, fraction=settings.fraction, seed=seed
-        )
+    data, x, class_ids, tracks = experiment.training_images(settings, root)
+    train_rows, validation_rows = experiment.split_rows(settings, class_ids, tracks)
     x_train, y_train = x[train_rows], class_ids[train_rows]
     steps = len(x_train) // settings.batch_size
     if not steps:
@@ -165,12 +156,11 @@ def train(settings, folder, *, root=None):
     # Every process holds the whole network; the gradients of all rows are averaged over them.
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     keras.utils.set_random_seed(seed)
-    model = experiment._model(settings, x.shape[1:])
-    rate = settings.learning_rate
-    if settings.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, steps * settings.epochs)
+    model = experiment.network(settings, x.shape[1:])
     model.compile(
-        keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+        experiment.optimizer(settings, steps=steps),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
     )
     model.optimizer.build(model.trainable_variables)
 
@@ -215,14 +205,14 @@ def train(settings, folder, *, root=None):
         # A copy of its own, in which no other process has a part.
         weights = [np.asarray(weight) for weight in model.weights]
         keras.distribution.set_distribution(None)
-        copy = experiment._model(settings, x.shape[1:])
+        copy = experiment.network(settings, x.shape[1:])
         copy.set_weights(weights)
         predicted = copy.predict(x[validation_rows], verbose=0).argmax(axis=1)
         groups = tracks[validation_rows] if settings.split == "track" else None
         score = metrics.score(
             predicted, class_ids[validation_rows], classes=data.counts["classes"], tracks=groups
         )
-        _write(folder / STEPS, _csv(losses).encode())
+        runs.write_text(folder / STEPS, _csv(losses))
         run.finish(copy, history, score)
         (folder / LAST).unlink(missing_ok=True)
         report = run.report
@@ -266,6 +256,8 @@ def _save(path, model, settings, epoch, history, losses):
     """Write all that is needed to go on; one process does."""
     import numpy as np
 
+    from companion.training.callbacks import write_arrays
+
     # Every process holds all values, so that reading them asks nothing of the others, which
     # Keras' save_weights would.
     arrays = {f"variable-{i:04}": np.asarray(v) for i, v in enumerate(_variables(model))}
@@ -276,21 +268,14 @@ def _save(path, model, settings, epoch, history, losses):
         "history": history,
         "losses": losses,
     }
-    file = io.BytesIO()
-    np.savez(file, said=np.array(json.dumps(said)), **arrays)
-    _write(path, file.getvalue())
+    write_arrays(path, arrays, said)
 
 
 def _restore(path, model, settings):
     """Give the epochs that are done, the history and the losses; set the variables."""
-    import numpy as np
+    from companion.training.callbacks import read_arrays
 
-    try:
-        with np.load(path) as saved:
-            arrays = {key: saved[key] for key in saved.files}
-        said = json.loads(str(arrays.pop("said")))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        raise ValueError(f"{path} is damaged: remove it to begin again") from None
+    said, arrays = read_arrays(path)
     there = said.get("settings", {})
     for key, value in json.loads(json.dumps(settings)).items():
         # More or fewer processes train in the same batches.
@@ -310,14 +295,6 @@ def _csv(losses):
     writer.writerow(["epoch", "step", "loss"])
     writer.writerows(losses)
     return text.getvalue()
-
-
-def _write(path, content):
-    """Write beside and rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    os.replace(part, path)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -202,7 +202,6 @@ def _train(settings, folder, root, test, resume, every, minutes, callbacks, stop
     import keras
     import numpy as np
 
-    from companion.data import splits
     from companion.training import metrics
     from companion.training.callbacks import LAST, Checkpoints, TensorBoard
 
@@ -212,16 +211,9 @@ def _train(settings, folder, root, test, resume, every, minutes, callbacks, stop
     if finished and (finished.test or not test):
         return runs.Run(folder, None, finished)
 
-    data, x, class_ids, tracks = _training_images(settings, root)
+    data, x, class_ids, tracks = training_images(settings, root)
     classes = data.counts["classes"]
-    if settings.split == "track":
-        train_rows, validation_rows = splits.by_track(
-            class_ids, tracks, fraction=settings.fraction, seed=seed
-        )
-    else:
-        train_rows, validation_rows = splits.by_image(
-            class_ids, fraction=settings.fraction, seed=seed
-        )
+    train_rows, validation_rows = split_rows(settings, class_ids, tracks)
     x_train, y_train = x[train_rows], class_ids[train_rows]
     if settings.flips:
         from companion.data import flips
@@ -230,18 +222,16 @@ def _train(settings, folder, root, test, resume, every, minutes, callbacks, stop
         x_train = np.concatenate([x_train, more])
         y_train = np.concatenate([y_train, their_classes])
     keras.utils.set_random_seed(seed)
-    model = _model(settings, x.shape[1:])
+    model = network(settings, x.shape[1:])
     if finished:
         run = runs.Run(folder, data, finished)
         model.load_weights(folder / runs.WEIGHTS)
         _open_test(run, model, classes)
         return run
-    rate = settings.learning_rate
-    if settings.schedule == "cosine":
-        steps = -(-len(x_train) // settings.batch_size) * settings.epochs
-        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
     model.compile(
-        keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+        optimizer(settings, steps=-(-len(x_train) // settings.batch_size)),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
     )
     run = runs.start(
         folder, data=data, seed=seed, name=settings.experiment, resume=resume, **described
@@ -328,7 +318,80 @@ def _finished(folder, seed, described):
     return report
 
 
-def _model(settings, shape):
+def split_rows(settings, class_ids, tracks):
+    """Hold out the validation images that the settings ask for.
+
+    Parameters
+    ----------
+    settings : Settings
+    class_ids : array of int, (N,)
+    tracks : array of int, (N,), or None
+        Of the images; needed where whole tracks are held out.
+
+    Returns
+    -------
+    train_rows, validation_rows : arrays of int
+        Sorted; see `companion.data.splits`.
+
+    Examples
+    --------
+    >>> train_rows, validation_rows = split_rows(settings("mnist-cnn"), [0] * 20 + [1] * 20, None)
+    >>> len(train_rows), len(validation_rows)
+    (36, 4)
+    """
+    from companion.data import splits
+
+    chosen = {"fraction": settings.fraction, "seed": settings.seed}
+    if settings.split == "track":
+        return splits.by_track(class_ids, tracks, **chosen)
+    return splits.by_image(class_ids, **chosen)
+
+
+def optimizer(settings, *, steps):
+    """Make the optimizer that the settings ask for.
+
+    Parameters
+    ----------
+    settings : Settings
+    steps : int
+        Of one epoch, at least 1; a schedule ends with the last one.
+
+    Returns
+    -------
+    keras.optimizers.Adam
+
+    Examples
+    --------
+    >>> round(float(optimizer(settings("mnist-cnn"), steps=1).learning_rate), 6)
+    0.001
+    """
+    import keras
+
+    rate = settings.learning_rate
+    if settings.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps * settings.epochs)
+    return keras.optimizers.Adam(rate)
+
+
+def network(settings, shape):
+    """Build the network that the settings ask for.
+
+    Parameters
+    ----------
+    settings : Settings
+    shape : (int, int, int)
+        Height, width and channels of an image; digits have one shape alone.
+
+    Returns
+    -------
+    keras.Model
+        Not compiled.
+
+    Examples
+    --------
+    >>> network(settings("gtsrb-small"), (24, 24, 1)).count_params()
+    93643
+    """
     from companion.training import models
 
     if settings.experiment.startswith("mnist"):
@@ -422,8 +485,25 @@ def _cooked(archive, path, recipe, scale):
         return store.load(cooking.cook(archive, path, recipe, scale=scale))
 
 
-def _training_images(settings, root):
-    """Give the data, and its training images, classes and tracks (None for MNIST)."""
+def training_images(settings, root=None):
+    """Give the training images that the settings ask for.
+
+    Parameters
+    ----------
+    settings : Settings
+    root : path-like, optional
+        Where the data are; see `companion.data.open_dataset`.
+
+    Returns
+    -------
+    data : companion.data.Dataset or companion.data.store.Cooked
+        What they are from.
+    x : array of float32, (N, H, W, C)
+        In 0 … 1.
+    class_ids : array of int, (N,)
+    tracks : array of int, (N,), or None
+        None for digits.
+    """
     import numpy as np
 
     from companion.data import open_dataset, splits

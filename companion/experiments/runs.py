@@ -152,7 +152,7 @@ class Run:
         save_weights(model, self.folder / WEIGHTS)
         if predictions is not None:
             write_predictions(self.folder / PREDICTIONS, predictions)
-        _write(self.folder / HISTORY, _history_csv(report.history))
+        write_text(self.folder / HISTORY, _history_csv(report.history))
         self._save()
 
     def fail(self, error):
@@ -419,7 +419,7 @@ def write_report(path, report):
         Of the file.
     report : Report
     """
-    _write(Path(path), json.dumps(asdict(report), indent=1) + "\n")
+    write_text(path, json.dumps(asdict(report), indent=1) + "\n")
 
 
 def machine():
@@ -516,8 +516,15 @@ def _history_csv(history):
     return text.getvalue()
 
 
-def _write(path, text):
-    """Write beside and rename: a reader, or a kill, finds the old file or the new one whole."""
+def write_text(path, text):
+    """Write beside and rename: a reader, or a kill, finds the old file or the new one whole.
+
+    Parameters
+    ----------
+    path : path-like
+    text : str
+    """
+    path = Path(path)
     part = path.with_name(path.name + ".part")
     part.write_text(text)
     os.replace(part, path)

@@ -233,12 +233,12 @@ class Checkpoints(keras.callbacks.Callback):
             "seconds": self.seconds,
             "stopped": bool(self._model.stop_training),
         }
-        _write_arrays(self.folder / LAST, arrays, said)
+        write_arrays(self.folder / LAST, arrays, said)
         self._last_save = now
 
     def _read(self):
         path = self.folder / LAST
-        said, arrays = _read_arrays(path)
+        said, arrays = read_arrays(path)
         if said["seed"] != self.seed:
             raise ValueError(
                 f"seed must be {said['seed']}, as in {path}, got {self.seed}: "
@@ -408,8 +408,27 @@ def _number(callback, name):
     return isinstance(getattr(callback, name, None), int | float | np.number)
 
 
-def _write_arrays(path, arrays, said):
-    """Write arrays and a word about them into one file, beside, and rename."""
+def write_arrays(path, arrays, said):
+    """Write arrays and a word about them into one file, beside, and rename.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in ``.npz``.
+    arrays : dict of str to array
+        None of them called ``said``.
+    said : dict
+        What JSON can hold.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "last.npz")
+    >>> write_arrays(path, {"weights": np.arange(3)}, {"epoch": 2})
+    >>> read_arrays(path)
+    ({'epoch': 2}, {'weights': array([0, 1, 2])})
+    """
+    path = Path(path)
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:
@@ -421,8 +440,24 @@ def _write_arrays(path, arrays, said):
         part.unlink(missing_ok=True)
 
 
-def _read_arrays(path):
-    """Read a file that `_write_arrays` wrote; each array is checked by its checksum."""
+def read_arrays(path):
+    """Read a file that `write_arrays` wrote; each array is checked by its checksum.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    said : dict
+    arrays : dict of str to array
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged.
+    """
+    path = Path(path)
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

@@ -18,7 +18,7 @@ def sample(monkeypatch):
 
 
 def weights(folder, cell):
-    model = keras.models.clone_model(experiment._model(cell, None))
+    model = keras.models.clone_model(experiment.network(cell, None))
     model.load_weights(folder / sweep.name(cell) / runs.WEIGHTS)
     return model.get_weights()
 
@@ -135,7 +135,7 @@ def test_finished_cells_are_not_run_again_and_a_deleted_one_is(tmp_path):
 
 def test_a_cell_that_fails_is_reported_and_tried_again_and_the_others_go_on(tmp_path, monkeypatch):
     cells = sweep.grid(**TINY, seed=[0, 1, 2])
-    build = experiment._model
+    build = experiment.network
 
     def broken(settings, shape):
         if settings.seed == 1:
@@ -143,7 +143,7 @@ def test_a_cell_that_fails_is_reported_and_tried_again_and_the_others_go_on(tmp_
         return build(settings, shape)
 
     with monkeypatch.context() as full:
-        full.setattr(experiment, "_model", broken)
+        full.setattr(experiment, "network", broken)
         table = sweep.run(cells, tmp_path)
     assert table["status"].tolist() == ["finished", "failed", "finished"]
     assert table["error"][1] == "MemoryError: no memory left"
