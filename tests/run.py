@@ -38,7 +38,8 @@ def convert_chapters():
         if "{code-cell}" in chapter.read_text():
             jupytext.write(jupytext.read(chapter), NOTEBOOKS / f"{chapter.stem}.ipynb")
     # A chapter finds what lies in the repository from its own folder, as in the build.
-    (NOTEBOOKS.parent / "published").symlink_to(ROOT / "published")
+    for name in ("companion", "hpc", "published"):
+        (NOTEBOOKS.parent / name).symlink_to(ROOT / name)
 
 
 def main():
