@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -107,6 +108,25 @@ class Scheduler:
             return (at := self.saved(name)) and 0 < at[1] < self.STEPS / 2
 
         wait_for(middle, what=f"a checkpoint in the middle of an epoch of {name}", every=0.05)
+
+    @contextmanager
+    def held_in_the_middle(self, job, name, *words):
+        """Hold a training in the middle of an epoch, as if the file system hung.
+
+        What a scheduler does takes longer than an epoch of it on a fast machine.
+        """
+        while True:
+            self.wait_middle(job, name)
+            training = self.process(*(words or ("train", f"runs/{name}")))
+            training.suspend()
+            if 0 < self.saved(name)[1] < self.STEPS - 1:
+                break
+            training.resume()
+        try:
+            yield training
+        finally:
+            if training.is_running():
+                training.resume()
 
     def process(self, *words):
         """Give the Python process of the companion whose command line holds these words."""

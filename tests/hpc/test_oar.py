@@ -33,16 +33,12 @@ def checkpoint(oar, name):
     (job,) = oar.submitted(f"{SUBMIT} train {name} {oar.TRAINING}")
     oar.wait_for(lambda: oar.state(job) == "Running", what=f"the start of {name}")
     start = time.monotonic()
-    oar.wait_middle(job, name)
-    # An hour is what submit.sh asks for. The template's signal comes two minutes before the end;
-    # let that be soon, but OAR submits again only what ran for a minute. Until then the training
-    # is made to wait, as if the file system hung.
-    training = oar.process("train", f"runs/{name}")
-    training.suspend()
-    oar.give_walltime(job, max(time.monotonic() - start, 65) + 120)
-    oar.wait_for(lambda: "USR2 received" in oar.log(job), what=f"the signal to {name}")
-    oar.give_walltime(job, 3600)
-    training.resume()
+    with oar.held_in_the_middle(job, name):
+        # An hour is what submit.sh asks for. The template's signal comes two minutes before the
+        # end; let that be soon, but OAR submits again only what ran for a minute.
+        oar.give_walltime(job, max(time.monotonic() - start, 65) + 120)
+        oar.wait_for(lambda: "USR2 received" in oar.log(job), what=f"the signal to {name}")
+        oar.give_walltime(job, 3600)
     states = [oar.wait_end(job)]
     logs = [oar.log(job)]
     again = oar.wait_for(lambda: oar.resubmitted(job), what=f"the second life of {name}")

@@ -72,16 +72,18 @@ def reference(slurm, name):
 def requeue(slurm, name):
     """Put a job that runs back into the queue."""
     job = train(slurm, name)
-    slurm.wait_middle(job, name)
-    slurm.run("scontrol", "requeue", job)
+    with slurm.held_in_the_middle(job, name):
+        slurm.run("scontrol", "requeue", job)
+        slurm.wait_log(job, "TERM received")
     return finished(slurm, job, name)
 
 
 def usr1(slurm, name):
     """Send the warning that Slurm sends before the time limit."""
     job = train(slurm, name)
-    slurm.wait_middle(job, name)
-    slurm.run("scancel", "--batch", "--signal=USR1", job)
+    with slurm.held_in_the_middle(job, name):
+        slurm.run("scancel", "--batch", "--signal=USR1", job)
+        slurm.wait_log(job, "USR1 received")
     slurm.wait_log(job, "back into the queue")
     return finished(slurm, job, name)
 
@@ -89,17 +91,13 @@ def usr1(slurm, name):
 def time_limit(slurm, name):
     """Come near the time limit: the warning is Slurm's own."""
     job = train(slurm, name)
-    slurm.wait_middle(job, name)
-    # An hour is the template's limit; two minutes from now do as well.
-    hours, minutes, _ = slurm.show(job)["RunTime"].split(":")
-    limit = 60 * int(hours) + int(minutes) + 2
-    slurm.run("scontrol", "update", f"jobid={job}", f"timelimit={limit}")
-    # As if the file system hung: the training is long, and costs this machine nothing.
-    training = slurm.process("train", f"runs/{name}")
-    training.suspend()
-    slurm.wait_log(job, "USR1 received")
-    slurm.run("scontrol", "update", f"jobid={job}", "timelimit=60")
-    training.resume()
+    with slurm.held_in_the_middle(job, name):
+        # An hour is the template's limit; two minutes from now do as well.
+        hours, minutes, _ = slurm.show(job)["RunTime"].split(":")
+        limit = 60 * int(hours) + int(minutes) + 2
+        slurm.run("scontrol", "update", f"jobid={job}", f"timelimit={limit}")
+        slurm.wait_log(job, "USR1 received")
+        slurm.run("scontrol", "update", f"jobid={job}", "timelimit=60")
     slurm.wait_log(job, "back into the queue")
     return finished(slurm, job, name)
 
@@ -108,14 +106,13 @@ def node_down(slurm, name):
     """Lose the node: its daemon and all processes of the job end without a word."""
     with NODE_2:
         job = train(slurm, name, where=THERE)
-        slurm.wait_middle(job, name)
-        pid = int((slurm.folder / "run" / "slurmd-node2.pid").read_text())
-        trained = slurm.process("train", f"runs/{name}")
-        gone = [psutil.Process(pid), *trained.parents(), trained]
-        keep = {1, os.getpid(), *(p.pid for p in psutil.Process().parents())}
-        for one in gone:
-            if one.pid not in keep:
-                one.kill()
+        with slurm.held_in_the_middle(job, name) as trained:
+            pid = int((slurm.folder / "run" / "slurmd-node2.pid").read_text())
+            gone = [psutil.Process(pid), *trained.parents(), trained]
+            keep = {1, os.getpid(), *(p.pid for p in psutil.Process().parents())}
+            for one in gone:
+                if one.pid not in keep:
+                    one.kill()
         slurm.run("scontrol", "update", "nodename=node2", "state=down", "reason=power")
         slurm.wait_for(lambda: slurm.state(job) == "PENDING", what="the job to be put back")
         slurm.wait_for(lambda: not psutil.pid_exists(trained.pid), what="the training's end")
@@ -127,8 +124,8 @@ def node_down(slurm, name):
 def kill_9(slurm, name):
     """Kill the training itself; the job fails, and the same line is submitted again."""
     job = train(slurm, name)
-    slurm.wait_middle(job, name)
-    slurm.process("train", f"runs/{name}").kill()
+    with slurm.held_in_the_middle(job, name) as training:
+        training.kill()
     assert slurm.wait_end(job) == "FAILED", slurm.log(job)
     assert slurm.report(name).status == "running"
     return finished(slurm, train(slurm, name), name)
@@ -138,10 +135,11 @@ def preempted(slurm, name):
     """Lose the node to a job of a partition that goes first."""
     with NODE_2:
         job = train(slurm, name, where=THERE)
-        slurm.wait_middle(job, name)
-        urgent = slurm.sbatch(
-            "--partition=urgent", "--nodelist=node2", "--output=runs/urgent.log", "--wrap=true"
-        )
+        with slurm.held_in_the_middle(job, name):
+            urgent = slurm.sbatch(
+                "--partition=urgent", "--nodelist=node2", "--output=runs/urgent.log", "--wrap=true"
+            )
+            slurm.wait_log(job, "TERM received")
         assert slurm.wait_end(urgent) == "COMPLETED"
         return finished(slurm, job, name)
 
@@ -185,8 +183,9 @@ def array(slurm, name):
     folder = slurm.place / "runs" / name
     cells = slurm.wait_for(lambda: list(folder.glob("mnist-cnn*/last.npz")), what="cell 2")
     cell = f"{name}/{cells[0].parent.name}"
-    slurm.wait_middle(second, cell)
-    slurm.run("scancel", "--batch", "--signal=USR1", second)
+    with slurm.held_in_the_middle(second, cell, "sweep", f"runs/{name}", "--cell", "2"):
+        slurm.run("scancel", "--batch", "--signal=USR1", second)
+        slurm.wait_log(second, "USR1 received")
     slurm.wait_log(second, "back into the queue")
     states = [slurm.wait_end(f"{job}_{number}") for number in range(1, 7)]
     gathered = slurm.wait_end(gather)
