@@ -1,13 +1,12 @@
 """Run everything that ``make test`` promises, and say what was skipped and how to get it.
 
-Three groups, each a pytest run of its own:
+Four groups, each a pytest run of its own:
 
 1. unit tests, doctests and chapter checks, on both cores;
 2. the build of the site and what a reader finds in it;
-3. every cell of every chapter, through nbval.
-
-The job files have a group of their own, on a Slurm and an OAR that the tests start: as root on
-Debian, ``bash tests/hpc/install.sh`` and ``pytest -m cluster``.
+3. every cell of every chapter, through nbval;
+4. the job files, on a Slurm and an OAR that the tests start (as root, after
+   ``bash tests/hpc/install.sh`` on Debian).
 
 ``REQUIRE_ALL=1`` makes a skip a failure.
 """
@@ -49,11 +48,15 @@ def main():
         # Cells run in another folder, where a relative path would name another.
         os.environ["COMPANION_DATA"] = os.path.abspath(Path(named).expanduser())
     os.environ.setdefault("COMPANION_RUNS", str(ROOT / "_build" / "runs"))
+    # Hundreds of processes compile the same few networks.
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / "_build" / "compiled"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
     failed = []
     groups = {
         "unit tests": lambda: pytest("-q", "-n", "2", "-m", "not book and not cluster"),
         "the site": lambda: pytest("-q", "-m", "book"),
         "every cell": lambda: (convert_chapters(), pytest_cells())[1],
+        "clusters": lambda: pytest("-q", "-m", "cluster", "--durations", "5", "tests/hpc"),
     }
     times = {}
     for name, group in groups.items():

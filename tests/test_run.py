@@ -10,12 +10,14 @@ spec = importlib.util.spec_from_file_location("run", Path(__file__).with_name("r
 def run(monkeypatch):
     monkeypatch.setenv("COMPANION_DATA", "data")
     monkeypatch.setenv("COMPANION_RUNS", "runs")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "compiled")
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-@pytest.mark.parametrize("failing", [None, 0, 1, 2])
+@pytest.mark.parametrize("failing", [None, 0, 1, 2, 3])
 @pytest.mark.parametrize("status", [1, 5])
 def test_a_group_that_fails_or_runs_nothing_fails_the_whole(run, monkeypatch, failing, status):
     groups = []
@@ -28,7 +30,7 @@ def test_a_group_that_fails_or_runs_nothing_fails_the_whole(run, monkeypatch, fa
     monkeypatch.setattr(run, "convert_chapters", lambda: None)
     with pytest.raises(SystemExit) as ended:
         run.main()
-    assert len(groups) == 3
+    assert len(groups) == 4
     assert ended.value.code == (0 if failing is None else 1)
 
 
@@ -40,4 +42,5 @@ def test_chapters_are_converted_a_second_time(run, monkeypatch, tmp_path):
     names = {path.stem for path in run.NOTEBOOKS.iterdir()}
     assert "why" in names
     assert "gone" not in names
-    assert (tmp_path / "nbval" / "published").is_dir()
+    for name in ("companion", "hpc", "published"):
+        assert (tmp_path / "nbval" / name).is_dir()
