@@ -225,7 +225,8 @@ def _progress(epochs, label=""):
     "--executor",
     default="here",
     show_default=True,
-    help="here: in this process; local: in processes of their own; slurm: as an array of jobs.",
+    help="here: in this process, one by one; together: in this process, in one program; "
+    "local: in processes of their own; slurm: as an array of jobs.",
 )
 @click.option("--workers", default=1, show_default=True, help="Cells at a time (local, slurm).")
 @click.option("--slurm", multiple=True, metavar="KEY=VALUE", help="Option of sbatch; repeatable.")
@@ -272,6 +273,15 @@ def sweep(
             if not 1 <= cell <= len(cells):
                 raise ValueError(f"cell must lie between 1 and {len(cells)}, got {cell}")
             cells = [cells[cell - 1]]
+
+        def say(cell):
+            """Begin the line of an epoch; side by side, it says whose."""
+            if executor != "together":
+                return "  "
+            return " ".join(
+                filter(None, ["  " + cell.experiment, cell.recipe, f"seed {cell.seed} "])
+            )
+
         if list_only:
             table = sweeps.state(cells, folder)
         else:
@@ -286,7 +296,7 @@ def sweep(
                 workers=workers,
                 slurm=options,
                 progress=None if as_json else _say_cell,
-                callbacks=None if as_json else lambda s: [_progress(s.epochs, "  ")],
+                callbacks=None if as_json else lambda cell: [_progress(cell.epochs, say(cell))],
                 stop=stop,
             )
     if as_json:

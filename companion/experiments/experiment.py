@@ -194,16 +194,12 @@ def train(
     companion.training.signals.Interrupted
         If a signal came.
     """
-    with _alone(folder) if resume else contextlib.nullcontext():
+    with alone(folder) if resume else contextlib.nullcontext():
         return _train(settings, Path(folder), root, test, resume, every, minutes, callbacks, stop)
 
 
 def _train(settings, folder, root, test, resume, every, minutes, callbacks, stop):
-    import keras
-    import numpy as np
-
-    from companion.training import metrics
-    from companion.training.callbacks import LAST, Checkpoints, TensorBoard
+    from companion.training.callbacks import Checkpoints, TensorBoard
 
     described = asdict(settings)
     seed = described.pop("seed")
@@ -211,70 +207,36 @@ def _train(settings, folder, root, test, resume, every, minutes, callbacks, stop
     if finished and (finished.test or not test):
         return runs.Run(folder, None, finished)
 
-    data, x, class_ids, tracks = training_images(settings, root)
-    classes = data.counts["classes"]
-    train_rows, validation_rows = split_rows(settings, class_ids, tracks)
-    x_train, y_train = x[train_rows], class_ids[train_rows]
-    if settings.flips:
-        from companion.data import flips
-
-        more, their_classes, _ = flips.extend(x_train, y_train, tracks[train_rows])
-        x_train = np.concatenate([x_train, more])
-        y_train = np.concatenate([y_train, their_classes])
-    keras.utils.set_random_seed(seed)
-    model = network(settings, x.shape[1:])
+    images = training_images(settings, root)
     if finished:
-        run = runs.Run(folder, data, finished)
+        run = runs.Run(folder, images[0], finished)
+        model = network(settings, images[1].shape[1:])
         model.load_weights(folder / runs.WEIGHTS)
-        _open_test(run, model, classes)
+        _open_test(run, model)
         return run
-    model.compile(
-        optimizer(settings, steps=-(-len(x_train) // settings.batch_size)),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
+    prepared = prepare(settings, images)
     run = runs.start(
-        folder, data=data, seed=seed, name=settings.experiment, resume=resume, **described
+        folder, data=prepared.data, seed=seed, name=settings.experiment, resume=resume, **described
     )
     try:
         if stop:
             stop.check()
         checkpoints = Checkpoints(run.folder, seed=seed, every=every, minutes=minutes, stop=stop)
         logs = TensorBoard(run.folder / runs.LOGS, histograms=False)
-        history = model.fit(
-            x_train,
-            y_train,
+        history = prepared.model.fit(
+            prepared.x[prepared.train_rows],
+            prepared.class_ids[prepared.train_rows],
             epochs=settings.epochs,
             initial_epoch=checkpoints.epoch,
             batch_size=settings.batch_size,
-            validation_data=(x[validation_rows], class_ids[validation_rows]),
+            validation_data=(
+                prepared.x[prepared.validation_rows],
+                prepared.class_ids[prepared.validation_rows],
+            ),
             callbacks=[*callbacks, logs, checkpoints],
             verbose=0,
         )
-        probabilities = model.predict(x[validation_rows], verbose=0)
-        predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-        # Frames drawn at random share their tracks with the training images: no group is whole.
-        groups = tracks[validation_rows] if settings.split == "track" else None
-        validation = metrics.score(
-            predicted,
-            class_ids[validation_rows],
-            classes=classes,
-            tracks=groups,
-            confidence=confidence,
-        )
-        predictions = {
-            "rows": validation_rows.astype(np.int32),
-            "class_ids": class_ids[validation_rows].astype(np.uint8),
-            "tracks": None if groups is None else groups.astype(np.int32),
-            "predicted": predicted.astype(np.uint8),
-            "confidence": confidence.astype(np.float16),
-        }
-        run.finish(
-            model, history.history, validation, predictions, checkpoints.seconds, checkpoints.best
-        )
-        if test:
-            _open_test(run, model, classes)
-        (run.folder / LAST).unlink(missing_ok=True)
+        conclude(run, prepared, history.history, checkpoints, test=test)
     except BaseException as error:
         # Where the disk is full, the report of it may find no place either.
         with contextlib.suppress(OSError):
@@ -283,9 +245,131 @@ def _train(settings, folder, root, test, resume, every, minutes, callbacks, stop
     return run
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A training that can begin.
+
+    Parameters
+    ----------
+    settings : Settings
+    data : companion.data.Dataset or companion.data.store.Cooked
+    x : array of float32, (N, H, W, C)
+        In 0 … 1; all images, and after them those that flips made.
+    class_ids, tracks : arrays of int, (N,)
+        ``tracks`` is None for digits.
+    train_rows, validation_rows : arrays of int
+    model : keras.Model
+        Compiled, with its first weights.
+    """
+
+    settings: Settings
+    data: object
+    x: object
+    class_ids: object
+    tracks: object
+    train_rows: object
+    validation_rows: object
+    model: object
+
+
+def prepare(settings, images):
+    """Split the images and build the network, all that is random drawn from the seed.
+
+    Parameters
+    ----------
+    settings : Settings
+    images : tuple
+        What `training_images` gives for them.
+
+    Returns
+    -------
+    Prepared
+    """
+    import keras
+    import numpy as np
+
+    data, x, class_ids, tracks = images
+    train_rows, validation_rows = split_rows(settings, class_ids, tracks)
+    if settings.flips:
+        from companion.data import flips
+
+        more, their_classes, their_tracks = flips.extend(
+            x[train_rows], class_ids[train_rows], tracks[train_rows]
+        )
+        train_rows = np.concatenate([train_rows, len(x) + np.arange(len(more))])
+        x, class_ids = np.concatenate([x, more]), np.concatenate([class_ids, their_classes])
+        tracks = np.concatenate([tracks, their_tracks])
+    keras.utils.set_random_seed(settings.seed)
+    model = network(settings, x.shape[1:])
+    model.compile(
+        optimizer(settings, steps=-(-len(train_rows) // settings.batch_size)),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return Prepared(settings, data, x, class_ids, tracks, train_rows, validation_rows, model)
+
+
+def conclude(run, prepared, history, checkpoints, *, test=False, seconds=None):
+    """Validate a network that is trained, and write the report.
+
+    Parameters
+    ----------
+    run : companion.experiments.runs.Run
+    prepared : Prepared
+    history : dict of str to list of float
+    checkpoints : companion.training.callbacks.Checkpoints
+        Of the training; its last one is removed.
+    test : bool
+        Open the test set.
+    seconds : float, optional
+        By default what `checkpoints` counted.
+    """
+    import numpy as np
+
+    from companion.training import metrics
+    from companion.training.callbacks import LAST
+
+    settings, held_out = prepared.settings, prepared.validation_rows
+    true = prepared.class_ids[held_out]
+    probabilities = prepared.model.predict(prepared.x[held_out], verbose=0)
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    # Frames drawn at random share their tracks with the training images: no group is whole.
+    groups = prepared.tracks[held_out] if settings.split == "track" else None
+    validation = metrics.score(
+        predicted,
+        true,
+        classes=prepared.data.counts["classes"],
+        tracks=groups,
+        confidence=confidence,
+    )
+    predictions = {
+        "rows": held_out.astype(np.int32),
+        "class_ids": true.astype(np.uint8),
+        "tracks": None if groups is None else groups.astype(np.int32),
+        "predicted": predicted.astype(np.uint8),
+        "confidence": confidence.astype(np.float16),
+    }
+    seconds = checkpoints.seconds if seconds is None else seconds
+    run.finish(prepared.model, history, validation, predictions, seconds, checkpoints.best)
+    if test:
+        _open_test(run, prepared.model)
+    (run.folder / LAST).unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
-def _alone(folder):
-    """Keep other processes out of a run's folder; one that is about to end is waited for."""
+def alone(folder):
+    """Keep other processes out of a run's folder; one that is about to end is waited for.
+
+    Parameters
+    ----------
+    folder : path-like
+        Made if it is not there.
+
+    Raises
+    ------
+    ValueError
+        If another process is at work in it for half a minute.
+    """
     from filelock import FileLock, Timeout
 
     folder = Path(folder)
@@ -412,7 +496,7 @@ def network(settings, shape):
     return build(shape, augmentation=changes)
 
 
-def _open_test(run, model, classes):
+def _open_test(run, model):
     from companion.training import evaluation, metrics
 
     x, true = evaluation.open_test_set(run)
@@ -421,7 +505,7 @@ def _open_test(run, model, classes):
         metrics.score(
             probabilities.argmax(axis=1),
             true,
-            classes=classes,
+            classes=run.data.counts["classes"],
             confidence=probabilities.max(axis=1),
         )
     )

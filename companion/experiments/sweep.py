@@ -4,7 +4,7 @@ import itertools
 import os
 import shlex
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from companion.experiments import budget as budgets
 from companion.experiments import experiment as experiments
 from companion.experiments import runs
 
-EXECUTORS = ("here", "local", "slurm")
+EXECUTORS = ("here", "together", "local", "slurm")
 _TYPES = {"epochs": int, "batch_size": int, "seed": int}
 _TYPES |= dict.fromkeys(("fraction", "learning_rate", "scale"), float)
 _FLAGS = ("augment", "flips")
@@ -337,9 +337,11 @@ def run(
     folder : path-like
         Each cell becomes a run below it. A finished one is not run again; an unfinished one goes
         on from its last checkpoint; a failed one is tried again.
-    executor : {"here", "local", "slurm"}
-        In this process, one after another; in processes of their own on this computer, through
-        submitit; as one array of jobs that submitit submits to Slurm.
+    executor : {"here", "together", "local", "slurm"}
+        In this process, one after another; in this process, those that one compiled program can
+        train side by side (`companion.training.vectorised`), whose ``seconds`` are then an equal
+        share of the time of all; in processes of their own on this computer, through submitit; as
+        one array of jobs that submitit submits to Slurm.
     root : path-like, optional
         Where the data are; see `companion.data.open_dataset`.
     test : bool
@@ -354,9 +356,10 @@ def run(
         Called with a cell's number, the number of cells, its settings and its status, when it
         begins (``"begins"``) and ends. Not called for cells that were finished before.
     callbacks : callable, optional
-        Given the settings of a cell, gives callbacks for its ``fit``; for ``"here"`` alone.
+        Given the settings of a cell, gives callbacks for its ``fit``; for ``"here"`` and, as far
+        as they care for epochs, ``"together"``.
     stop : companion.training.signals.Stop, optional
-        Signals to stop at, with a checkpoint; for ``"here"`` alone.
+        Signals to stop at, with a checkpoint; for ``"here"`` and ``"together"``.
 
     Returns
     -------
@@ -389,6 +392,8 @@ def run(
     ]
     if executor == "here":
         _run_here(work, todo, len(cells), progress, callbacks, stop)
+    elif executor == "together":
+        _run_together(work, todo, len(cells), progress, callbacks, stop)
     else:
         _run_submitit(work, todo, len(cells), executor, workers, slurm or {}, progress)
     return state(cells, folder)
@@ -407,6 +412,128 @@ def _run_here(work, todo, total, progress, callbacks, stop):
         if progress:
             progress(number, total, cell, _status(work.folder, cell))
         keras.utils.clear_session(free_memory=True)  # compiled programs of a network that is done
+
+
+def _run_together(work, todo, total, progress, callbacks, stop):
+    """Run side by side what one program can; the rest one after another."""
+    import keras
+
+    from companion.training import vectorised
+
+    alone, loaded = [], {}
+    prepared = {}
+    for number, cell in todo:
+        place = work.folder / name(cell)
+        # Finished, and only the test set is to be opened.
+        if (place / runs.REPORT).is_file() and _status(work.folder, cell) == "finished":
+            alone.append((number, cell))
+            continue
+        try:
+            kind = replace(cell, seed=cell.seed if cell.recipe is None else 0)
+            key = (kind.recipe, kind.budget, kind.scale, kind.seed)
+            if key not in loaded:
+                loaded[key] = experiments.training_images(kind, work.root)
+            prepared[number] = experiments.prepare(cell, loaded[key])
+        except Exception as error:
+            _note(place, cell, error)
+            if progress:
+                progress(number, total, cell, _status(work.folder, cell))
+    groups = {}
+    for number, one in prepared.items():
+        settings, last = one.settings, work.folder / name(one.settings) / "last.npz"
+        done = _checkpoint(last)
+        if done is None or done[1] or settings.flips:
+            # Within an epoch only fit itself can go on; flipped images are each cell's own.
+            alone.append((number, settings))
+            continue
+        own = (settings.epochs, settings.batch_size, done[0], one.x.shape)
+        groups.setdefault(own, []).append(number)
+    for (*_, epoch, _), numbers in groups.items():
+        members = [prepared[number] for number in numbers]
+        models, rows = [one.model for one in members], [one.train_rows for one in members]
+        for group in vectorised.groups(models, rows):
+            chosen = {numbers[i]: members[i] for i in group}
+            _train_together(work, chosen, epoch, total, progress, callbacks, stop)
+            keras.utils.clear_session(free_memory=True)
+    _run_here(work, sorted(alone, key=lambda pair: pair[0]), total, progress, callbacks, stop)
+
+
+def _checkpoint(path):
+    """Give epochs and batches of a checkpoint; (0, 0) without one, None if it is damaged."""
+    from companion.training.callbacks import read_arrays
+
+    if not path.exists():
+        return 0, 0
+    try:
+        said, _ = read_arrays(path)
+    except ValueError:
+        return None
+    return said["epoch"], said["batch"]
+
+
+def _train_together(work, members, epoch, total, progress, callbacks, stop):
+    from contextlib import ExitStack, suppress
+
+    from companion.training import vectorised
+    from companion.training.callbacks import Checkpoints, TensorBoard
+
+    started = {}
+    with ExitStack() as locks:
+        try:
+            for number, one in members.items():
+                if progress:
+                    progress(number, total, one.settings, "begins")
+                place = work.folder / name(one.settings)
+                locks.enter_context(experiments.alone(place))
+                described = asdict(one.settings)
+                seed = described.pop("seed")
+                run = runs.start(
+                    place,
+                    data=one.data,
+                    seed=seed,
+                    name=one.settings.experiment,
+                    resume=True,
+                    **described,
+                )
+                started[number] = (run, Checkpoints(place, seed=seed))
+            # The last one is asked when all others have their checkpoint.
+            started[number][1].stop = stop
+            chosen = list(members.values())
+            histories = vectorised.fit(
+                [one.model for one in chosen],
+                [one.x for one in chosen],
+                [one.class_ids for one in chosen],
+                rows=[one.train_rows for one in chosen],
+                validation_rows=[one.validation_rows for one in chosen],
+                epochs=chosen[0].settings.epochs,
+                batch_size=chosen[0].settings.batch_size,
+                initial_epoch=epoch,
+                callbacks=[
+                    [
+                        *(callbacks(one.settings) if callbacks else ()),
+                        TensorBoard(run.folder / runs.LOGS, histograms=False),
+                        checkpoints,
+                    ]
+                    for one, (run, checkpoints) in zip(chosen, started.values(), strict=True)
+                ],
+            )
+            for (number, one), history in zip(members.items(), histories, strict=True):
+                run, checkpoints = started[number]
+                share = checkpoints.seconds / len(members)
+                experiments.conclude(run, one, history, checkpoints, test=work.test, seconds=share)
+        except BaseException as error:
+            for run, _ in started.values():
+                if run.report.status != "finished":
+                    with suppress(OSError):
+                        run.fail(error)
+            if not isinstance(error, Exception):
+                raise
+            for number, one in members.items():
+                if number not in started:
+                    _note(work.folder / name(one.settings), one.settings, error)
+    if progress:
+        for number, one in members.items():
+            progress(number, total, one.settings, _status(work.folder, one.settings))
 
 
 def _run_submitit(work, todo, total, executor, workers, slurm, progress):

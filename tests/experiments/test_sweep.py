@@ -212,7 +212,7 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("filelock.FileLock", lambda path, timeout: FileLock(path, timeout=0))
     cell = sweep.grid(**TINY)[0]
     with (
-        experiment._alone(tmp_path / "run"),
+        experiment.alone(tmp_path / "run"),
         pytest.raises(ValueError, match="is being trained in by another process"),
     ):
         experiment.train(cell, tmp_path / "run", resume=True)
@@ -229,6 +229,78 @@ def test_submitit_runs_cells_in_processes_of_their_own(tmp_path):
         pairs = zip(*(weights(tmp_path / f, cell) for f in ("here", "local")), strict=True)
         for a, b in pairs:
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.slow
+def test_cells_that_are_trained_together_end_as_each_does_alone(tmp_path):
+    # Two networks of two seeds and two rates: two programs. The last cell cannot be trained at all.
+    cells = [
+        *sweep.grid(**TINY, seed=[0, 1], learning_rate=[1e-3, 4e-3]),
+        *sweep.grid(**{**TINY, "experiment": "mnist-cnn"}, seed=[0, 1]),
+        *sweep.grid(**{**TINY, "scale": 0.0001}),
+    ]
+    said = []
+    here = sweep.run(cells, tmp_path / "here", test=True)
+    together = sweep.run(
+        cells,
+        tmp_path / "together",
+        executor="together",
+        test=True,
+        progress=lambda number, total, cell, status: said.append((number, status)),
+    )
+    assert together["status"].tolist() == ["finished"] * 6 + ["failed"]
+    assert together["error"].tolist() == here["error"].tolist()
+    assert sorted(said) == sorted(
+        [(7, "failed"), *((n, s) for n in range(1, 7) for s in ("begins", "finished"))]
+    )
+    for cell in cells[:-1]:
+        reports = [runs.read_report(tmp_path / f / sweep.name(cell)) for f in ("here", "together")]
+        for key, values in reports[0].history.items():
+            np.testing.assert_allclose(reports[1].history[key], values, atol=1e-4, err_msg=key)
+        assert reports[1].settings == reports[0].settings
+        assert len(reports[1].test_openings) == 1
+        pairs = zip(*(weights(tmp_path / f, cell) for f in ("here", "together")), strict=True)
+        for a, b in pairs:
+            np.testing.assert_allclose(b, a, atol=1e-4)
+        names = {path.name for path in (tmp_path / "here" / sweep.name(cell)).iterdir()}
+        assert {path.name for path in (tmp_path / "together" / sweep.name(cell)).iterdir()} == names
+
+
+class SignalAfter(keras.callbacks.Callback):
+    """Ask to stop within an epoch, as a scheduler does."""
+
+    def __init__(self, stop, epoch):
+        super().__init__()
+        self.stop, self.at = stop, epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.at:
+            self.stop.name = "SIGTERM"
+
+
+@pytest.mark.slow
+def test_cells_that_are_trained_together_go_on_together_or_alone(tmp_path):
+    cells = sweep.grid(**{**TINY, "epochs": 3}, seed=[0, 1])
+    whole = sweep.run(cells, tmp_path / "whole", executor="together")
+    with Stop() as stop, pytest.raises(Interrupted):
+        sweep.run(
+            cells,
+            tmp_path / "parts",
+            executor="together",
+            stop=stop,
+            callbacks=lambda cell: [SignalAfter(stop, 1)] if cell.seed == 0 else [],
+        )
+    left = sweep.state(cells, tmp_path / "parts")
+    assert left["status"].tolist() == ["interrupted"] * 2
+    # The first cell goes on alone; then the other does, in a group of its own.
+    sweep.run(cells[:1], tmp_path / "parts")
+    parts = sweep.run(cells, tmp_path / "parts", executor="together")
+    assert parts["status"].tolist() == ["finished"] * 2
+    np.testing.assert_allclose(parts["validation"], whole["validation"], atol=0.02)
+    for cell in cells:
+        report = runs.read_report(tmp_path / "parts" / sweep.name(cell))
+        assert len(report.resumed) == 1
+        assert len(report.history["loss"]) == 3
 
 
 @pytest.mark.parametrize(
