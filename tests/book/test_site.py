@@ -113,6 +113,14 @@ def test_headings_and_tables_are_in_order(site, page):
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_no_script_of_another_site_is_named(page):
+    text = (SITE / f"{page}.html").read_text()
+    assert "THEBE_JS_URL" not in text
+    for script in re.findall(r"<script\b[^>]*\bsrc=\"([^\"]+)", text):
+        assert not urlsplit(script).netloc, script
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_no_cell_complains(site, page):
     text = article(site[page])
     assert not text.select(".stderr, .output.traceback")
