@@ -117,11 +117,12 @@ export class CellTable {
   constructor({ label, edit = null, choose = null, point = null }) {
     Object.assign(this, { label, edit, choose, point });
     this.at = [0, 0];
-    this.caption = h("caption", {}, label);
+    // No <caption>: a long one would widen the cells.
+    this.caption = h("p", { class: "kc-label", id: `kc-cells-${++fields}` }, label);
     this.body = h("tbody");
     const walks = edit || choose;
-    this.table = h("table", { class: "kc-cells", role: walks ? "grid" : null }, this.caption, this.body);
-    this.element = h("div", { class: "kc-cells-box" }, this.table);
+    this.table = h("table", { class: "kc-cells", role: walks ? "grid" : null, "aria-labelledby": this.caption.id }, this.body);
+    this.element = h("div", { class: "kc-cells-box" }, this.caption, this.table);
     if (walks) this.table.addEventListener("keydown", (event) => this.walk(event));
     this.cells = [];
   }
@@ -168,7 +169,7 @@ export class CellTable {
     const { td, inner } = this.cells[i][j];
     if (this.edit) {
       if (document.activeElement !== inner || parse(inner.value) !== parse(text)) inner.value = text;
-      inner.disabled = disabled;
+      inner.readOnly = disabled;
     } else if (inner.textContent !== text) inner.textContent = text;
     if (name) inner.setAttribute("aria-label", name);
     else inner.removeAttribute("aria-label");
@@ -180,6 +181,7 @@ export class CellTable {
 
   read(i, j) {
     const input = this.cells[i][j].inner;
+    if (input.readOnly) return;
     const value = parse(input.value);
     const fits = Number.isFinite(value) && Math.abs(value) <= 9999;
     input.setAttribute("aria-invalid", String(!fits));

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 WEB = Path(__file__).resolve().parent
+WIDGETS = ("convolution", "padding", "channels", "pooling")
 sys.path.insert(0, str(WEB.parents[1] / "book" / "_ext"))  # where Sphinx finds the extensions
 
 
@@ -29,3 +30,42 @@ def run_node():
         assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def widget_site(tmp_path_factory):
+    """Build a page for each widget, in the book's theme; give the folder of the pages."""
+    from sphinx.application import Sphinx
+
+    folder = tmp_path_factory.mktemp("widgets")
+    source = folder / "source"
+    source.mkdir()
+    for name in WIDGETS:
+        data = ":data: digit\n" if name == "convolution" else ""
+        (source / f"{name}.md").write_text(
+            f"# {name}\n\n```{{widget}} {name}\n{data}\nThe text for print.\n```\n"
+        )
+    links = "\n".join(WIDGETS)
+    (source / "index.md").write_text(f"# All\n\n```{{toctree}}\n{links}\n```\n")
+    settings = {
+        "extensions": ["myst_parser", "widget"],
+        "html_theme": "sphinx_book_theme",
+        "html_static_path": [str(WEB.parents[1] / "book" / "web")],
+        "html_css_files": ["book.css", "widgets.css"],
+    }
+    out = folder / "html"
+    Sphinx(source, None, out, folder / "trees", "html", settings, status=None).build()
+    return out
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Start Debian's Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium")
+    assert program, "chromium is missing: on Debian and Ubuntu, apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()

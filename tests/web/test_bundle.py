@@ -45,11 +45,11 @@ def test_functions_classes_and_constants_pass_from_module_to_module(tmp_path):
     ("source", "complaint"),
     [
         ("export default 3;", "export default"),
-        ("const a = 1;\nexport { a };", r"export \{ a \}"),
+        ("const a = 1;\nexport { a };", "export { a }"),
         ("export let a = 1;", "export let"),
-        ('export * from "./low.js";', r"export \*"),
-        ('import * as low from "./low.js";', r"import \*"),
-        ('import { one as a } from "./low.js";', "import { one as a }"),
+        ('export * from "./low.js";', "export *"),
+        ('import * as low from "./low.js";', "import *"),
+        ('import { one as a } from "./low.js";', "one as a"),
         ("import { one } from './low.js';", "import { one }"),
         ('  import { one } from "./low.js";', "import { one }"),
         ('const low = await import("./low.js");', "import"),
@@ -61,7 +61,7 @@ def test_functions_classes_and_constants_pass_from_module_to_module(tmp_path):
 )
 def test_any_other_form_stops_the_build(tmp_path, source, complaint):
     write(tmp_path, low="export const one = 1;\n", wrong=source)
-    with pytest.raises(ValueError, match=re.escape(complaint.replace("\\", ""))):
+    with pytest.raises(ValueError, match=re.escape(complaint)):
         widget.bundle("wrong", tmp_path)
 
 
