@@ -1,9 +1,9 @@
-"""The static figures of the widgets, drawn at each build: one function for each, it gives a figure.
+"""The static figures of the widgets, drawn at each build: one function for each.
 
-They are what print, PDF and readers without JavaScript see, so each shows what the widget shows first.
+They are what print, PDF and readers without JavaScript see: each shows the widget's first state.
 """
 
-import matplotlib
+import matplotlib as mpl
 
 SETTINGS = {
     "svg.fonttype": "none",  # letters stay text: a tenth of the size
@@ -16,7 +16,7 @@ def save(draw, path):
     """Write what `draw` draws as SVG for screens and PDF for paper."""
     import matplotlib.pyplot as plt
 
-    with matplotlib.rc_context(SETTINGS):
+    with mpl.rc_context(SETTINGS):
         figure = draw()
         for ending in ("svg", "pdf"):
             name = path.with_suffix(f".{ending}")
@@ -127,7 +127,7 @@ def digit_reader():
     hidden = np.maximum(max_pool(second, 2).ravel() @ weights[4] + weights[5], 0)
     powers = np.exp(hidden @ weights[6] + weights[7])
 
-    figure = plt.figure(figsize=(7, 2.2), layout="constrained")
+    figure = plt.figure(figsize=(7, 2), layout="constrained")
     image, maps, answer = figure.subfigures(1, 3, width_ratios=[1, 1.8, 1.4])
     panels = [image.subplots(), *maps.subplots(2, 4).ravel()]
     for ax, picture in zip(panels, [digit[..., 0], *np.moveaxis(first, -1, 0)], strict=True):

@@ -1,5 +1,6 @@
 """Fixtures for tests of the widgets."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -30,6 +31,26 @@ def run_node():
         assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def ask():
+    """Give a function that puts a question of ``answers.mjs`` to node."""
+
+    def ask(what, question=None):
+        node = shutil.which("node")
+        assert node, "node >= 18 is missing: on Debian and Ubuntu, apt-get install nodejs"
+        done = subprocess.run(
+            [node, WEB / "answers.mjs", what],
+            input=json.dumps(question),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr[-5000:]
+        return json.loads(done.stdout)
+
+    return ask
 
 
 @pytest.fixture(scope="session")
