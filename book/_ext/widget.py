@@ -11,8 +11,8 @@ A chapter writes::
     The text for print, PDF and readers without JavaScript.
     ```
 
-In HTML this becomes the custom element ``<kc-convolution>`` around the figure and the text, and the
-page asks for ``_static/widgets/convolution.js``; in every other format the figure and the text stay.
+In HTML this becomes the custom element ``<kc-convolution>`` around the figure and the text, and
+the page asks for ``_static/widgets/convolution.js``; elsewhere the figure and the text stay.
 ``settings`` is JSON for the widget, ``figure`` a function of `widget_figures` (or the path of a
 picture), ``data`` functions of `widget_data` whose results travel in scripts beside the page.
 
@@ -25,6 +25,7 @@ import json
 import re
 from html import escape
 from pathlib import Path
+from typing import ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -104,9 +105,9 @@ class Widget(SphinxDirective):
 
     required_arguments = 1
     has_content = True
-    option_spec = {
-        name: directives.unchanged_required for name in ("settings", "figure", "alt", "data")
-    }
+    option_spec: ClassVar = dict.fromkeys(
+        ("settings", "figure", "alt", "data"), directives.unchanged_required
+    )
 
     def run(self):
         """Give the node, or say what the directive lacks."""

@@ -122,7 +122,7 @@ export class CellTable {
     this.body = h("tbody");
     const walks = edit || choose;
     this.table = h("table", { class: "kc-cells", role: walks ? "grid" : null, "aria-labelledby": this.caption.id }, this.body);
-    this.element = h("div", { class: "kc-cells-box" }, this.caption, this.table);
+    this.element = h("div", { class: "kc-cells-box", role: "group", "aria-labelledby": this.caption.id }, this.caption, this.table);
     if (walks) this.table.addEventListener("keydown", (event) => this.walk(event));
     this.cells = [];
   }
@@ -138,6 +138,22 @@ export class CellTable {
     if (rows !== this.cells.length || columns !== (this.cells[0]?.length ?? 0)) this.build(rows, columns);
     cells.forEach((row, i) => row.forEach((cell, j) => this.draw(i, j, cell)));
     this.setStop(Math.min(this.at[0], rows - 1), Math.min(this.at[1], columns - 1));
+    requestAnimationFrame(() => this.reveal());
+  }
+
+  // On a narrow screen a wide table scrolls inside its box: keep the window in view, and let keys
+  // reach a box that holds nothing else to reach.
+  reveal() {
+    const box = this.element;
+    const scrolls = box.scrollWidth > box.clientWidth + 1;
+    if (!this.edit && !this.choose) {
+      if (scrolls) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    }
+    const marked = scrolls && this.table.querySelector(".kc-window, [aria-selected=true]");
+    if (!marked) return;
+    const [left, right] = [marked.offsetLeft, marked.offsetLeft + 3 * marked.offsetWidth];
+    if (left < box.scrollLeft || right > box.scrollLeft + box.clientWidth) box.scrollLeft = left - marked.offsetWidth;
   }
 
   build(rows, columns) {
@@ -173,7 +189,7 @@ export class CellTable {
     } else if (inner.textContent !== text) inner.textContent = text;
     if (name) inner.setAttribute("aria-label", name);
     else inner.removeAttribute("aria-label");
-    td.className = classes + (text.length > 3 ? " kc-long" : "");
+    td.className = classes + (text.length > 3 ? " kc-long" : text.length > 2 ? " kc-wide" : "");
     if (this.choose) td.setAttribute("aria-selected", String(selected));
     td.style.background = shade === null ? "" : `rgb(${shade}, ${shade}, ${shade})`;
     td.style.color = shade === null ? "" : shade > 117 ? "#000" : "#fff";
@@ -282,6 +298,7 @@ export class Widget extends (globalThis.HTMLElement ?? Object) {
     this.classList.add("kc", "kc-ready");
     this.build();
     this.append(this.voice);
+    this.ready = true;
   }
 
   disconnectedCallback() {
@@ -289,7 +306,9 @@ export class Widget extends (globalThis.HTMLElement ?? Object) {
   }
 
   // Tells a screen reader what is seen now; call it when something has settled, not at every frame.
+  // Silent until the widget has been built: nobody has asked yet.
   say(text) {
+    if (!this.ready) return;
     clearTimeout(this.saying);
     this.saying = setTimeout(() => { this.voice.textContent = text; }, 150);
   }

@@ -71,6 +71,7 @@ def widget_site(tmp_path_factory):
     settings = {
         "extensions": ["myst_parser", "widget"],
         "html_theme": "sphinx_book_theme",
+        "html_context": {"default_mode": "auto"},
         "html_static_path": [str(WEB.parents[1] / "book" / "web")],
         "html_css_files": ["book.css", "widgets.css"],
     }

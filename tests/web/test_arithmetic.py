@@ -1,4 +1,4 @@
-"""The widgets' arithmetic gives what companion.arithmetic gives, and its reasons where it cannot."""
+"""The widgets' arithmetic gives what companion.arithmetic gives, or its reason."""
 
 import json
 from itertools import product
