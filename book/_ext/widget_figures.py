@@ -58,7 +58,9 @@ def padding():
         outside = not 0 <= cell < size
         style = {"hatch": "////", "ls": "--"} if outside else {}
         ax.add_patch(plt.Rectangle((cell - 0.5, -0.5), 1, 1, fill=False, **style))
-        ax.text(cell, 0, "0" if outside else f"pixel {cell}", ha="center", va="center", size=8)
+        name = "0" if outside else f"pixel {cell}"
+        ground = {"fc": "white", "ec": "none", "pad": 1}  # the hatching would hide the 0
+        ax.text(cell, 0, name, ha="center", va="center", size=8, bbox=ground)
     for output in range(count):
         cells = [output * stride - pad + u for u in range(kernel)]
         ax.plot(cells, [-1 - output] * kernel, "o-", color=plots.VALIDATION)

@@ -88,6 +88,14 @@ def fill(page, label, value):
     page.get_by_label(label, exact=True).fill(str(value))
 
 
+WIDEST = {
+    "convolution": {"Numbers": "digit", "Kernel": "corner"},
+    "padding": {"input size n": "16", "p on each side": "4", "stride s": "1"},
+    "channels": {"image, pixels a side": "6", "kernel columns k₂": "3", "filters, F": "1024"},
+    "pooling": {"Input is": "1", "stride s": "1", "padding": "same"},
+}
+
+
 def outcome(function, *arguments, **options):
     """Give what a function returns and no reason, or nothing and why it cannot."""
     try:
@@ -99,6 +107,12 @@ def outcome(function, *arguments, **options):
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_scrolls_sideways_and_targets_are_large_enough(visit, name):
     page = visit(name, viewport={"width": 320, "height": 800}, has_touch=True)
+    for label, value in WIDEST[name].items():
+        field = page.get_by_label(label, exact=True)
+        if field.evaluate("field => field.tagName") == "SELECT":
+            field.select_option(value)
+        else:
+            field.fill(value)
     for label in ("Show all", "Step"):
         page.get_by_role("button", name=label).tap()
     assert page.evaluate("document.documentElement.scrollWidth") == 320
