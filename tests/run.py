@@ -1,10 +1,12 @@
 """Run everything that ``make test`` promises, and say what was skipped and how to get it.
 
-Three groups, each a pytest run of its own:
+Four groups, each a pytest run of its own:
 
-1. unit tests, doctests and chapter checks, on both cores;
-2. the build of the site and what a reader finds in it;
-3. every cell of every chapter, through nbval.
+1. unit tests, doctests and chapter checks, on both cores; those of the widgets' arithmetic need
+   node (Debian's nodejs);
+2. the widgets, used in Chromium (Debian's chromium);
+3. the build of the site and what a reader finds in it;
+4. every cell of every chapter, through nbval.
 
 The job files have a group of their own, on a Slurm and an OAR that the tests start: as root on
 Debian, ``bash tests/hpc/install.sh`` and ``pytest -m cluster``.
@@ -50,8 +52,10 @@ def main():
         os.environ["COMPANION_DATA"] = os.path.abspath(Path(named).expanduser())
     os.environ.setdefault("COMPANION_RUNS", str(ROOT / "_build" / "runs"))
     failed = []
+    quick = "not book and not browser and not cluster"
     groups = {
-        "unit tests": lambda: pytest("-q", "-n", "2", "-m", "not book and not cluster"),
+        "unit tests": lambda: pytest("-q", "-n", "2", "-m", quick),
+        "in Chromium": lambda: pytest("-q", "-m", "browser"),
         "the site": lambda: pytest("-q", "-m", "book"),
         "every cell": lambda: (convert_chapters(), pytest_cells())[1],
     }
