@@ -118,11 +118,11 @@ export class CellTable {
     Object.assign(this, { label, edit, choose, point });
     this.at = [0, 0];
     // No <caption>: a long one would widen the cells.
-    this.caption = h("p", { class: "kc-label", id: `kc-cells-${++fields}` }, label);
+    this.caption = h("p", { class: "kc-caption", id: `kc-cells-${++fields}` }, label);
     this.body = h("tbody");
     const walks = edit || choose;
     this.table = h("table", { class: "kc-cells", role: walks ? "grid" : null, "aria-labelledby": this.caption.id }, this.body);
-    this.element = h("div", { class: "kc-cells-box", role: "group", "aria-labelledby": this.caption.id }, this.caption, this.table);
+    this.element = h("div", { class: "kc-cells-box" }, this.caption, this.table);
     if (walks) this.table.addEventListener("keydown", (event) => this.walk(event));
     this.cells = [];
   }
@@ -147,8 +147,11 @@ export class CellTable {
     const box = this.element;
     const scrolls = box.scrollWidth > box.clientWidth + 1;
     if (!this.edit && !this.choose) {
-      if (scrolls) box.tabIndex = 0;
-      else box.removeAttribute("tabindex");
+      const reach = { tabindex: 0, role: "region", "aria-labelledby": this.caption.id };
+      for (const [name, value] of Object.entries(reach)) {
+        if (scrolls) box.setAttribute(name, value);
+        else box.removeAttribute(name);
+      }
     }
     const marked = scrolls && this.table.querySelector(".kc-window, [aria-selected=true]");
     if (!marked) return;

@@ -64,7 +64,7 @@ class Padding extends Widget {
       h("div", { class: "kc-row" }, this.player.element), this.reading);
     // It scrolls where it is wide, so that keys must reach it.
     this.readsBox = h("div", { class: "kc-cells-box", tabindex: 0, role: "region", "aria-label": "which output reads which pixel" },
-      h("p", { class: "kc-label" }, "Which output (row) reads which pixel (column): ●. Columns p are padding."), this.reads);
+      h("p", { class: "kc-caption" }, "Which output (row) reads which pixel (column): ●. Columns p are padding."), this.reads);
     this.stage.append(
       h("div", { class: "kc-row" }, this.presetField.element, this.axesField.element),
       h("div", { class: "kc-row" }, Object.values(this.fields).map((field) => field.element), this.paddingField.element, this.amountField.element),

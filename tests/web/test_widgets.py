@@ -377,6 +377,20 @@ def test_padding_of_a_square_image_by_keys_and_touch(visit):
     assert "Output 0, 0" in spoken(page, "Output 0, 0")
 
 
+def test_a_table_wider_than_the_screen_follows_the_window_and_can_be_reached(visit):
+    page = visit("padding", viewport={"width": 320, "height": 800})
+    box = page.locator(".kc-cells-box").first
+    assert box.get_attribute("tabindex") is None
+    fill(page, "input size n", 16)
+    fill(page, "p on each side", 4)
+    page.wait_for_function("document.querySelector('.kc-cells-box').tabIndex === 0")
+    page.get_by_role("button", name="Back").click()  # from the first output to the last
+    page.wait_for_function("document.querySelector('.kc-cells-box').scrollLeft > 0")
+    marks = box.locator("td.kc-window").first.bounding_box()
+    around = box.bounding_box()
+    assert around["x"] <= marks["x"] <= around["x"] + around["width"] - marks["width"]
+
+
 @pytest.mark.parametrize("value", ["0", "99", "2.5", ""])
 def test_a_field_says_what_it_takes(visit, value):
     page = visit("padding")
