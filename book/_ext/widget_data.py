@@ -62,6 +62,7 @@ def digit_reader():
         "note": report.data["note"],
         "validation": {name: report.validation[name] for name in ("correct", "total")},
         "test": {name: report.test[name] for name in ("correct", "total")},
+        "openings": len(report.test_openings),
         "weights": text(b"".join(array.tobytes() for array in arrays)),
         "shapes": [list(array.shape) for array in arrays],
         "samples": [{"label": int(labels[i]), "pixels": text(images[i].tobytes())} for i in first],

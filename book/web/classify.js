@@ -10,6 +10,8 @@ const STEPS = {
 
 const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
 
+let pads = 0;
+
 class Classify extends Widget {
   static title = "Reader of digits";
 
@@ -32,7 +34,7 @@ class Classify extends Widget {
   }
 
   makePad() {
-    const help = "kc-pad-help";
+    const help = `kc-pad-help-${++pads}`;
     this.pad = h("canvas", {
       class: "kc-pad", width: PAD, height: PAD, tabindex: 0, role: "application",
       "aria-roledescription": "drawing pad", "aria-label": "Draw a digit", "aria-describedby": help,
@@ -203,7 +205,7 @@ class Classify extends Widget {
     });
     const silent = peaks.filter((peak) => peak === 0).length;
     text.textContent = this.digit
-      ? `Strongest: filter ${peaks.indexOf(largest) + 1} of ${filters}, up to ${largest.toFixed(2)}; ${silent} of them are 0 everywhere.`
+      ? `Strongest: filter ${peaks.indexOf(largest) + 1} of ${filters}, up to ${largest.toFixed(2)}; ${silent || "none"} of them ${silent > 1 ? "are" : "is"} 0 everywhere.`
       : "White is the largest number of the layer, black is 0.";
   }
 
@@ -248,11 +250,12 @@ function paintGrey(canvas, values, largest, zoom = 1) {
   context.putImageData(pixels, 0, 0);
 }
 
-function about({ name, seed, parameters, epochs, note, validation, test }) {
+function about({ name, seed, parameters, epochs, note, validation, test, openings }) {
   const score = ({ correct, total }) =>
     `${correct.toLocaleString("en-US")} of ${total.toLocaleString("en-US")} (${((100 * correct) / total).toFixed(2)}\u00a0%)`;
   return `The weights are those of the run ${name}, seed ${seed}, in published/: ${parameters.toLocaleString("en-US")} parameters, `
-    + `trained for ${epochs} epochs (data: ${note}); right on ${score(validation)} validation images and, opened once, on ${score(test)} test images.`;
+    + `trained for ${epochs} epochs (data: ${note}); right on ${score(validation)} validation images and on ${score(test)} test images, `
+    + `a set that was opened ${openings === 1 ? "once" : `${openings} times`}.`;
 }
 
 define("kc-classify", Classify);

@@ -3,7 +3,11 @@
 import { Widget, button, checkField, define, h, numberField, plural, selectField } from "./base.js";
 import { KINDS, PRESETS, analyse, call, kerasCode, layer, read, write } from "./network-model.js";
 
-const HASH = "#network=";
+// Themes look up what follows "#" as the name of an element: letters, digits, "-" and "_" alone.
+const HASH = "#network-";
+const toHash = (text) => HASH + text.replaceAll(",", "_").replaceAll(":", "-").replaceAll(".", "p");
+const fromHash = (hash) => hash.slice(HASH.length)
+  .replace(/(\d)p(\d)/g, "$1.$2").replaceAll("-", ":").replaceAll("_", ",");
 const LABELS = { window: "window", momentum: "momentum", bias: "biases" };
 const COLUMNS = ["Layer", "Output", "Parameters", "Multiply-adds", "Activations", "Sees"];
 const NOTHING = "–";
@@ -16,11 +20,14 @@ function amount(bytes) {
   return `${Number((bytes / 1000 ** power).toPrecision(3))} ${["B", "kB", "MB", "GB", "TB"][power]}`;
 }
 
+let editors = 0;
+
 class Network extends Widget {
   static title = "Network editor";
 
   build() {
     this.open = null;
+    this.prefix = `kc-network-${++editors}`;
     this.preset = selectField({
       label: "Start from",
       options: [["", "a network of your own"], ...Object.entries(PRESETS).map(([id, { name }]) => [id, name])],
@@ -72,9 +79,9 @@ class Network extends Widget {
   }
 
   fromHash() {
-    if (!location.hash.startsWith(HASH)) return false;
+    if (!/^#network-\d/.test(location.hash)) return false;
     try {
-      this.load(decodeURIComponent(location.hash.slice(HASH.length)), false);
+      this.load(fromHash(location.hash), false);
     } catch (error) {
       this.reason.textContent = `The link holds no network: ${error.message}.`;
     }
@@ -98,7 +105,7 @@ class Network extends Widget {
 
   row(each, index) {
     const opened = this.open === index;
-    const id = `kc-layer-${index}`;
+    const id = `${this.prefix}-layer-${index}`;
     const toggle = h("button", {
       type: "button", class: "kc-layer", "aria-expanded": String(opened), "aria-controls": id,
       onclick: () => {
@@ -171,8 +178,8 @@ class Network extends Widget {
     this.reason.textContent = "";
     this.told.textContent = "";
     this.preset.set(Object.keys(PRESETS).find((id) => PRESETS[id].text === text) ?? "");
-    this.link.href = HASH + text;
-    if (byReader) history.replaceState(history.state, "", HASH + text);
+    this.link.href = toHash(text);
+    if (byReader) history.replaceState(history.state, "", toHash(text));
     this.show();
     if (byReader) this.say(this.summary.textContent);
   }
@@ -211,7 +218,7 @@ class Network extends Widget {
     if (row.problem) cells[0].replaceChildren(row.problem);
     if (row.problem || row.waiting) return;
     const small = (text) => h("small", {}, text);
-    cells[0].replaceChildren(shape(row.shape), ...(row.note ? [small(row.note)] : []));
+    cells[0].replaceChildren(breakable(shape(row.shape)), ...(row.note ? [small(row.note)] : []));
     cells[1].replaceChildren(grouped(row.parameters), ...(row.parameters ? [small(breakable(row.numbers))] : []));
     cells[2].replaceChildren(grouped(row.multiplyAdds));
     cells[3].replaceChildren(grouped(row.activations));
@@ -247,7 +254,7 @@ class Network extends Widget {
 
 // Lets a long product break after its signs.
 function breakable(text) {
-  return text.replace(/([·+(])/g, "$1\u200b");
+  return text.replace(/([·×+(])/g, "$1\u200b");
 }
 
 let shareFields = 0;

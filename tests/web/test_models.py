@@ -101,12 +101,21 @@ def presets(ask):
     return ask("presets")
 
 
+@pytest.fixture
+def quick_weights(monkeypatch):
+    def zeros(self, shape, dtype=None):
+        return np.zeros(shape, dtype)
+
+    # JAX compiles an initialisation for each shape anew, and only the number of weights matters.
+    monkeypatch.setattr(keras.initializers.GlorotUniform, "__call__", zeros)
+
+
 def test_every_preset_has_a_builder_to_be_compared_with(presets):
     assert set(presets) == set(BUILDERS)
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_a_preset_is_the_network_of_its_chapter(ask, presets, name):
+def test_a_preset_is_the_network_of_its_chapter(ask, presets, quick_weights, name):
     (answer,) = ask("networks", [presets[name]])
     model = BUILDERS[name]()
     same_as_keras(answer, model)
@@ -123,12 +132,7 @@ def without_names(config):
     return {name: value for name, value in config.items() if name != "name"}
 
 
-def test_networks_at_random_are_as_keras_counts_them(ask, monkeypatch):
-    def zeros(self, shape, dtype=None):
-        return np.zeros(shape, dtype)
-
-    # JAX compiles an initialisation for each shape anew, and only the number of weights matters.
-    monkeypatch.setattr(keras.initializers.GlorotUniform, "__call__", zeros)
+def test_networks_at_random_are_as_keras_counts_them(ask, quick_weights):
     rng = random.Random(0)
     texts = [random_network(rng) for _ in range(60)]
     answers = ask("networks", texts)
