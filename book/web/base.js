@@ -49,22 +49,6 @@ export function dataOf(name) {
   return globalThis.kcData?.[name] ?? null;
 }
 
-// State in the address: #name=…, any JSON; other parts of the hash stay.
-export function readHash(name) {
-  const text = new URLSearchParams(location.hash.slice(1)).get(name);
-  try {
-    return text === null ? null : JSON.parse(text);
-  } catch {
-    return null;
-  }
-}
-
-export function writeHash(name, value) {
-  const parts = new URLSearchParams(location.hash.slice(1));
-  parts.set(name, JSON.stringify(value));
-  history.replaceState(history.state, "", `#${parts}`);
-}
-
 let fields = 0;
 
 // A number in a labelled box. `change` is called with whole numbers inside min…max alone;
