@@ -27,7 +27,7 @@ class Network extends Widget {
 
   build() {
     this.open = null;
-    this.prefix = `kc-network-${++editors}`;
+    this.ids = `kc-network-${++editors}`;
     this.preset = selectField({
       label: "Start from",
       options: [["", "a network of your own"], ...Object.entries(PRESETS).map(([id, { name }]) => [id, name])],
@@ -105,7 +105,7 @@ class Network extends Widget {
 
   row(each, index) {
     const opened = this.open === index;
-    const id = `${this.prefix}-layer-${index}`;
+    const id = `${this.ids}-layer-${index}`;
     const toggle = h("button", {
       type: "button", class: "kc-layer", "aria-expanded": String(opened), "aria-controls": id,
       onclick: () => {
