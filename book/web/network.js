@@ -55,7 +55,7 @@ class Network extends Widget {
     this.told = h("span", { class: "kc-note", role: "status" });
     this.stage.append(
       input, this.reason, this.table,
-      h("div", { class: "kc-row" }, this.kind.element, this.addButton),
+      h("div", { class: "kc-row kc-add" }, this.kind.element, this.addButton),
       this.summary,
       h("p", { class: "kc-note" },
         "Open a layer to change, move or remove it. Activations: the numbers that a layer gives out for one image. ",
