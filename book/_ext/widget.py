@@ -151,7 +151,7 @@ def runs_scripts(builder):
 def visit_html(self, node):
     if runs_scripts(self.builder):
         settings = escape(json.dumps(node["settings"]), quote=True)
-        self.body.append(f'<kc-{node["widget"]} class="kc" data-settings="{settings}">')
+        self.body.append(f'<kc-{node["widget"]} class="kc-widget" data-settings="{settings}">')
         self.body.append('<div class="kc-fallback">')
 
 

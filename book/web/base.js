@@ -282,7 +282,7 @@ export class Widget extends (globalThis.HTMLElement ?? Object) {
     this.voice = h("p", { class: "kc-voice", role: "status", "aria-live": "polite" });
     this.stage = h("div", { class: "kc-stage", role: "group", "aria-label": this.constructor.title });
     this.append(this.stage);
-    this.classList.add("kc", "kc-ready");
+    this.classList.add("kc-widget", "kc-ready");
     this.build();
     this.append(this.voice);
     this.ready = true;

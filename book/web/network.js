@@ -75,7 +75,14 @@ class Network extends Widget {
 
   start() {
     this.load(this.settings.network ?? PRESETS["mnist-cnn"].text, false);
-    if (this.fromHash()) this.scrollIntoView();
+    if (!this.fromHash()) return;
+    const here = () => this.scrollIntoView({ behavior: "instant" });
+    here();
+    // Pictures and formulas above it come later, and move it.
+    addEventListener("load", () => {
+      here();
+      globalThis.MathJax?.startup?.promise?.then(here);
+    }, { once: true });
   }
 
   fromHash() {

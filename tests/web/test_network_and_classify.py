@@ -32,7 +32,7 @@ def pages(tmp_path_factory):
         (folder / f"{name}.html").write_text(
             "<!doctype html><html lang=en><meta charset=utf-8><title>A page</title>"
             f"<meta name=viewport content='width=device-width, initial-scale=1'>{styles}"
-            f"<body style='margin: 0'><kc-{name} class=kc data-settings='{{}}'>"
+            f"<body style='margin: 0'><kc-{name} class=kc-widget data-settings='{{}}'>"
             f"<div class=kc-fallback>On paper.</div></kc-{name}>"
             + "".join(f"<script>{script}</script>" for script in scripts)
         )
