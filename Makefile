@@ -37,7 +37,7 @@ test: $(READY)  ## Run everything: unit tests, doctests, chapter checks, every c
 	@$(BIN)/python tests/run.py
 
 test-quick: $(READY)  ## Run the tests that take seconds
-	@$(BIN)/python -m pytest -q -m "not slow and not book and not cluster"
+	@$(BIN)/python -m pytest -q -m "not slow and not book and not browser and not cluster"
 
 serve: book  ## Show the site on http://127.0.0.1:8000 (PORT=… for another port)
 	@echo "The book is at http://127.0.0.1:$(PORT) (Ctrl-C ends)"

@@ -1,11 +1,13 @@
 """Run everything that ``make test`` promises, and say what was skipped and how to get it.
 
-Four groups, each a pytest run of its own:
+Five groups, each a pytest run of its own:
 
-1. unit tests, doctests and chapter checks, on both cores;
-2. the build of the site and what a reader finds in it;
-3. every cell of every chapter, through nbval;
-4. the job files, on a Slurm and an OAR that the tests start (as root, after
+1. unit tests, doctests and chapter checks, on both cores; those of the widgets' arithmetic need
+   node (Debian's nodejs);
+2. the widgets, used in Chromium (Debian's chromium);
+3. the build of the site and what a reader finds in it;
+4. every cell of every chapter, through nbval;
+5. the job files, on a Slurm and an OAR that the tests start (as root, after
    ``bash tests/hpc/install.sh`` on Debian).
 
 ``REQUIRE_ALL=1`` makes a skip a failure.
@@ -52,8 +54,10 @@ def main():
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / "_build" / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
     failed = []
+    quick = "not book and not browser and not cluster"
     groups = {
-        "unit tests": lambda: pytest("-q", "-n", "2", "-m", "not book and not cluster"),
+        "unit tests": lambda: pytest("-q", "-n", "2", "-m", quick),
+        "in Chromium": lambda: pytest("-q", "-n", "2", "-m", "browser", "tests/web"),
         "the site": lambda: pytest("-q", "-m", "book"),
         "every cell": lambda: (convert_chapters(), pytest_cells())[1],
         "clusters": lambda: pytest("-q", "-m", "cluster", "--durations", "5", "tests/hpc"),

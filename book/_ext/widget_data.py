@@ -1,0 +1,69 @@
+"""What widgets need to know and no module may type: one function for each, its result is JSON."""
+
+from pathlib import Path
+
+import numpy as np
+
+LEVELS = 9  # grey levels above black: one figure in each cell, so that sums can be done by hand
+
+
+def digit():
+    """Give a handwritten digit of the packaged sample, 10 × 10 pixels of 0 to 9.
+
+    MNIST draws every digit into the middle 20 × 20 of 28 × 28 pixels.
+    """
+    from companion.data import mnist
+
+    root = mnist.SAMPLE_ROOT
+    images, labels = mnist.read_images(root, "train"), mnist.read_labels(root, "train")
+    index = int(np.flatnonzero(labels == 7)[0])
+    blocks = images[index, 4:24, 4:24].reshape(10, 2, 10, 2).mean(axis=(1, 3))
+    return {
+        "label": int(labels[index]),
+        "pixels": np.rint(blocks / 255 * LEVELS).astype(int).tolist(),
+    }
+
+
+def digit_reader():
+    """Give the trained network of *MNIST: the 42,358-parameter network*, and digits to show it.
+
+    The weights are base64 of little-endian float32, one array after another in Keras' order; the
+    digits are from MNIST's training images, since the test set is opened once, by `published/`.
+    """
+    import base64
+
+    import h5py
+
+    from companion.data import mnist
+    from companion.experiments import runs
+
+    folder = Path(__file__).resolve().parents[2] / "published" / "mnist-cnn"
+    report = runs.read_report(folder / "seed0.json")
+    with h5py.File(folder / "seed0.weights.h5") as file:
+        arrays = [
+            file[f"layers/{layer}/vars/{i}"][()].astype("<f4")
+            for layer in ("conv2d", "conv2d_1", "dense", "dense_1")
+            for i in (0, 1)
+        ]
+    if sum(array.size for array in arrays) != report.model["parameters"]:
+        raise ValueError(f"{folder} must hold weights of the network that its report counted")
+    images = mnist.read_images(mnist.SAMPLE_ROOT, "train")
+    labels = mnist.read_labels(mnist.SAMPLE_ROOT, "train")
+    first = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
+
+    def text(data):
+        return base64.b64encode(data).decode()
+
+    return {
+        "name": report.name,
+        "seed": report.seed,
+        "parameters": report.model["parameters"],
+        "epochs": report.settings["epochs"],
+        "note": report.data["note"],
+        "validation": {name: report.validation[name] for name in ("correct", "total")},
+        "test": {name: report.test[name] for name in ("correct", "total")},
+        "openings": len(report.test_openings),
+        "weights": text(b"".join(array.tobytes() for array in arrays)),
+        "shapes": [list(array.shape) for array in arrays],
+        "samples": [{"label": int(labels[i]), "pixels": text(images[i].tobytes())} for i in first],
+    }

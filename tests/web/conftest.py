@@ -1,0 +1,96 @@
+"""Fixtures for tests of the widgets."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WEB = Path(__file__).resolve().parent
+WIDGETS = ("convolution", "padding", "channels", "pooling")
+sys.path.insert(0, str(WEB.parents[1] / "book" / "_ext"))  # where Sphinx finds the extensions
+
+
+@pytest.fixture(scope="session")
+def run_node():
+    """Give a function that runs ``tests/web/<name>`` with node's own runner."""
+
+    def run(name, **environment):
+        node = shutil.which("node")
+        if not node:
+            pytest.skip("node >= 18 is missing: on Debian and Ubuntu, apt-get install nodejs")
+        done = subprocess.run(
+            [node, "--no-warnings", "--test", WEB / name],
+            env={**os.environ, **{key: str(value) for key, value in environment.items()}},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ask():
+    """Give a function that puts a question of ``answers.mjs`` to node."""
+
+    def ask(what, question=None):
+        node = shutil.which("node")
+        if not node:
+            pytest.skip("node >= 18 is missing: on Debian and Ubuntu, apt-get install nodejs")
+        done = subprocess.run(
+            [node, WEB / "answers.mjs", what],
+            input=json.dumps(question),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr[-5000:]
+        return json.loads(done.stdout)
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def widget_site(tmp_path_factory):
+    """Build a page for each widget, in the book's theme; give the folder of the pages."""
+    from sphinx.application import Sphinx
+
+    folder = tmp_path_factory.mktemp("widgets")
+    source = folder / "source"
+    source.mkdir()
+    for name in WIDGETS:
+        data = ":data: digit\n" if name == "convolution" else ""
+        (source / f"{name}.md").write_text(
+            f"# {name}\n\n```{{widget}} {name}\n{data}\nThe text for print.\n```\n"
+        )
+    links = "\n".join(WIDGETS)
+    (source / "index.md").write_text(f"# All\n\n```{{toctree}}\n{links}\n```\n")
+    settings = {
+        "extensions": ["myst_parser", "widget"],
+        "html_theme": "sphinx_book_theme",
+        "html_context": {"default_mode": "auto"},
+        "html_static_path": [str(WEB.parents[1] / "book" / "web")],
+        "html_css_files": ["book.css", "widgets.css"],
+    }
+    out = folder / "html"
+    Sphinx(source, None, out, folder / "trees", "html", settings, status=None).build()
+    return out
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Start Debian's Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium")
+    if not program:
+        pytest.skip("chromium is missing: on Debian and Ubuntu, apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
