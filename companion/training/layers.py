@@ -311,6 +311,10 @@ for _stock, _own in FAST.items():
     REGISTERED_OBJS_TO_NAMES[_own] = REGISTERED_OBJS_TO_NAMES[_stock]
 
 
+def _is_input(layer):
+    return isinstance(layer, keras.layers.InputLayer)
+
+
 def faster(model):
     """Copy a network with the layers of this module in place of Keras' own.
 
@@ -337,6 +341,14 @@ def faster(model):
     def clone(layer):
         return FAST.get(type(layer), type(layer)).from_config(layer.get_config())
 
-    copy = keras.models.clone_model(model, clone_function=clone)
+    inputs = None
+    if not isinstance(model, keras.Sequential):
+        # Keras would name the copies of the inputs anew, and a weights file holds the names.
+        names = {id(layer.output): layer.name for layer in model.layers if _is_input(layer)}
+        inputs = keras.tree.map_structure(
+            lambda t: keras.Input(batch_shape=t.shape, dtype=t.dtype, name=names[id(t)]),
+            model.input,
+        )
+    copy = keras.models.clone_model(model, input_tensors=inputs, clone_function=clone)
     copy.set_weights(model.get_weights())
     return copy
