@@ -179,7 +179,7 @@ class InTorch:
         loss = self.loss(model(x), torch.from_numpy(y))
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return loss.item()
 
     def check(self, x, y):
         """Take a step without dropout; give the loss before it."""

@@ -15,7 +15,7 @@ maximum              windows that do not overlap, no padding, up    one bit for 
                                                                     search in the gradient
 convolution          stride 1, from 96 channels on                  windows as rows (im2col), one
                                                                     matrix product
-gradient of kernels  stride 1                                       the same
+gradient of kernels  stride 1, up to 16 channels, or from 64 on     the same
 gradient of kernels  stride 1, up to 16 channels and 16 filters,    whole lines of the image as
                      images up to 32 wide                           rows, one matrix product for
                                                                     each line of the kernel
@@ -58,9 +58,12 @@ def _plain(*arrays):
 # --- convolution: x is (N, H, W, C), kernel (kh, kw, C, F), g and the result (N, H', W', F) ---
 
 
-def _pad(x, height, width):
-    """Put zeros around the images; each argument is (before, after)."""
-    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), (*height, 0), (*width, 0), (0, 0, 0)])
+def _pad(x, padding):
+    """Put zeros around the images: ((top, bottom), (left, right)) of them."""
+    lines, columns = padding
+    if padding == ((0, 0), (0, 0)):
+        return x
+    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), (*lines, 0), (*columns, 0), (0, 0, 0)])
 
 
 def _windows(x, kernel_size, size):
@@ -76,23 +79,28 @@ def _transposed_product(a, b):
     return lax.dot_general(a, b, (((0,), (0,)), ((), ())))
 
 
-def _library(x, kernel):
+def _library(x, kernel, padding):
+    # XLA's convolution pads by itself; zeros that are laid out before cost it a copy.
     return lax.conv_general_dilated(
-        x, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x, kernel, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
 
-def _forward(x, kernel):
+def _forward(x, kernel, padding):
     kh, kw, channels, filters = kernel.shape
     if channels < 96:
-        return _library(x, kernel)
+        return _library(x, kernel, padding)
+    x = _pad(x, padding)
     size = (x.shape[1] - kh + 1, x.shape[2] - kw + 1)
     rows = _windows(x, (kh, kw), size)
     return (rows @ kernel.reshape(-1, filters)).reshape(x.shape[0], *size, filters)
 
 
-def _kernel_gradient(x, kernel, g):
+def _kernel_gradient(x, kernel, g, padding):
     kh, kw, channels, filters = kernel.shape
+    if 16 < channels < 64:
+        return jax.vjp(lambda kernel: _library(x, kernel, padding), kernel)[1](g)[0]
+    x = _pad(x, padding)
     if channels <= 16 and filters <= 16 and x.shape[2] <= 32:
         return _kernel_gradient_by_lines(x, kernel, g)
     rows = _windows(x, (kh, kw), g.shape[1:3])
@@ -115,34 +123,36 @@ def _kernel_gradient_by_lines(x, kernel, g):
     return jnp.stack(found)
 
 
-def _input_gradient(kernel, g):
+def _input_gradient(kernel, g, padding):
     kh, kw, channels, filters = kernel.shape
+    (top, bottom), (left, right) = padding
     if g.shape[1] * g.shape[2] > 16:
-        around = _pad(g, (kh - 1, kh - 1), (kw - 1, kw - 1))
-        return _library(around, kernel[::-1, ::-1].swapaxes(2, 3))
+        around = ((kh - 1 - top, kh - 1 - bottom), (kw - 1 - left, kw - 1 - right))
+        return _library(g, kernel[::-1, ::-1].swapaxes(2, 3), around)
     rows = g.reshape(-1, filters) @ kernel.reshape(-1, filters).T
     rows = rows.reshape(*g.shape[:3], kh, kw, channels)
-    return sum(
-        _pad(rows[:, :, :, i, j], (i, kh - 1 - i), (j, kw - 1 - j))
+    padded = sum(
+        _pad(rows[:, :, :, i, j], ((i, kh - 1 - i), (j, kw - 1 - j)))
         for i in range(kh)
         for j in range(kw)
     )
+    return padded[:, top : padded.shape[1] - bottom, left : padded.shape[2] - right]
 
 
-@jax.custom_vjp
-def _convolve(x, kernel):
-    """Compute a convolution of stride 1 without padding."""
-    return _forward(x, kernel)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _convolve(x, kernel, padding):
+    """Compute a convolution of stride 1."""
+    return _forward(x, kernel, padding)
 
 
-def _convolve_keep(x, kernel):
-    return _forward(x, kernel), (x, kernel)
+def _convolve_keep(x, kernel, padding):
+    return _forward(x, kernel, padding), (x, kernel)
 
 
-def _convolve_back(kept, g):
+def _convolve_back(padding, kept, g):
     x, kernel = kept
     # XLA leaves the first out where nobody asks for it, as for a network's first layer.
-    return _input_gradient(kernel, g), _kernel_gradient(x, kernel, g)
+    return _input_gradient(kernel, g, padding), _kernel_gradient(x, kernel, g, padding)
 
 
 _convolve.defvjp(_convolve_keep, _convolve_back)
@@ -175,8 +185,10 @@ class Conv2D(keras.layers.Conv2D):
             return super().convolution_op(inputs, kernel)
         if self.padding == "same":
             # An even kernel's odd zero goes to the end, as in Keras.
-            x = _pad(x, *(((k - 1) // 2, k // 2) for k in self.kernel_size))
-        return _convolve(x, kernel)
+            padding = tuple(((k - 1) // 2, k // 2) for k in self.kernel_size)
+        else:
+            padding = ((0, 0), (0, 0))
+        return _convolve(x, kernel, padding)
 
 
 # --- the largest of each window: x is (N, H, W, C), the result (N, H/ph, W/pw, C) -------------
