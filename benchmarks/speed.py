@@ -265,20 +265,25 @@ class Worker:
     """A variant of a network in a process of its own."""
 
     def __init__(self, name, variant, folder, **environment):
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, "--work", name, variant, str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **VARIANTS[variant], **environment},
-        )
+        self.said = folder / f"{variant}.txt"  # TensorFlow says much; shown where it fails
+        with self.said.open("w") as said:
+            self.process = subprocess.Popen(
+                [sys.executable, __file__, "--work", name, variant, str(folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+                env={**os.environ, **VARIANTS[variant], **environment},
+            )
 
     def ask(self, *words):
         """Send a line of words; wait for the answer."""
         print(*words, file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.process.args[2:]} ended with {self.process.wait()}")
+            status = self.process.wait()
+            said = self.said.read_text()
+            raise RuntimeError(f"{self.process.args[2:]} ended with {status}:\n{said}")
         return json.loads(line)
 
     def __enter__(self):
@@ -287,6 +292,7 @@ class Worker:
     def __exit__(self, *_):
         self.process.stdin.close()
         self.process.wait()
+        self.process.stdout.close()
 
 
 def first_step(name, variant, folder, **environment):
@@ -402,9 +408,11 @@ def main():
         return
     load, rows = [os.getloadavg()[0]], []
     for name in arguments.models:
-        rows += measure(
+        found = measure(
             name, arguments.variants, rounds=arguments.rounds, seconds=arguments.seconds
         )
+        print(*table(found), sep="\n", flush=True)
+        rows += found
         load.append(os.getloadavg()[0])
     result = {
         "processor": processor(),
@@ -426,7 +434,6 @@ def main():
         "rows": rows,
     }
     arguments.output.write_text(json.dumps(result, indent=1) + "\n")
-    print(*table(rows), sep="\n")
 
 
 if __name__ == "__main__":
