@@ -4,12 +4,14 @@ Each setting has a variable in the environment that leaves things as the system 
 `companion doctor` says what was done.
 """
 
+import contextlib
 import ctypes
 import hashlib
 import math
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 
 VARIABLE = "COMPANION_ALLOCATOR"
@@ -183,6 +185,19 @@ def _processor():
     return hashlib.sha256("\n".join(named).encode()).hexdigest()[:12]
 
 
+def _clear_halves(folder):
+    """Remove programs of processes that were stopped while they wrote: JAX never would.
+
+    JAX writes a program and then, in a file beside it, when it was used. The minute is for those
+    that are being written now.
+    """
+    for program in folder.glob("*-cache"):
+        used = program.with_name(program.name.removesuffix("-cache") + "-atime")
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            if not used.exists() and time.time() - program.stat().st_mtime > 60:
+                program.unlink()
+
+
 def _keep_compiled():
     wanted = os.environ.get(COMPILED_VARIABLE, "")
     if wanted == "off":
@@ -200,6 +215,7 @@ def _keep_compiled():
         return f"not kept ({folder} cannot be made: {error.strerror})"
     if not os.access(folder, os.W_OK):
         return f"not kept ({folder} cannot be written)"
+    _clear_halves(folder)
     for name, value in {_JAX_FOLDER: str(folder), **_JAX_SETTINGS}.items():
         if jax:
             jax.config.update(name.lower(), value)

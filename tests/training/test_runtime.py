@@ -90,6 +90,15 @@ def test_a_second_process_finds_the_same_program_and_the_same_bits(tmp_path):
     assert first[1] == second[1]
 
 
+def test_what_a_stopped_process_left_is_cleared_away(tmp_path):
+    for name in ("old-cache", "new-cache", "whole-cache", "whole-atime"):
+        (tmp_path / name).write_bytes(b"")
+    for name in ("old-cache", "whole-cache"):
+        os.utime(tmp_path / name, (0, 0))
+    runtime._clear_halves(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {"new-cache", "whole-cache", "whole-atime"}
+
+
 def test_a_cache_that_jax_was_told_stays(tmp_path):
     environment = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "mine")}
     assert (
