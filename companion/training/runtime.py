@@ -17,12 +17,10 @@ from pathlib import Path
 VARIABLE = "COMPANION_ALLOCATOR"
 THREADS_VARIABLE = "COMPANION_THREADS"
 COMPILED_VARIABLE = "COMPANION_COMPILED"
-# JAX's own settings of its cache, as it spells them in the environment.
-_JAX_FOLDER = "JAX_COMPILATION_CACHE_DIR"
 _JAX_SETTINGS = {
     # With a limit JAX also locks the folder, so that processes that start together can share it.
-    "JAX_COMPILATION_CACHE_MAX_SIZE": 512 * 2**20,
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": 0.3,
+    "jax_compilation_cache_max_size": 512 * 2**20,
+    "jax_persistent_cache_min_compile_time_secs": 0.3,
 }
 # glibc's numbers for mallopt, from malloc.h
 _ARENA_MAX, _MMAP_MAX, _TOP_PAD, _TRIM_THRESHOLD = -8, -4, -2, -1
@@ -202,10 +200,11 @@ def _keep_compiled():
     wanted = os.environ.get(COMPILED_VARIABLE, "")
     if wanted == "off":
         return f"not kept ({COMPILED_VARIABLE}=off)"
-    jax = sys.modules.get("jax")
-    there = jax.config.jax_compilation_cache_dir if jax else os.environ.get(_JAX_FOLDER)
+    import jax  # does not start it
+
     from companion.data.registry import cache_folder
 
+    there = jax.config.jax_compilation_cache_dir
     folder = Path(wanted or cache_folder() / "compiled") / _processor()
     if there and Path(there) != folder:
         return f"kept in {there}, as JAX was told"
@@ -216,9 +215,6 @@ def _keep_compiled():
     if not os.access(folder, os.W_OK):
         return f"not kept ({folder} cannot be written)"
     _clear_halves(folder)
-    for name, value in {_JAX_FOLDER: str(folder), **_JAX_SETTINGS}.items():
-        if jax:
-            jax.config.update(name.lower(), value)
-        else:
-            os.environ.setdefault(name, str(value))
+    for name, value in {"jax_compilation_cache_dir": str(folder), **_JAX_SETTINGS}.items():
+        jax.config.update(name, value)
     return f"kept in {folder}"

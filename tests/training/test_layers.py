@@ -333,4 +333,5 @@ def test_whole_networks_have_the_gradients_of_keras_in_float64(build, shape):
         [sys.executable, "-c", WHOLE, json.dumps([build, shape])], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 1e-10
+    # Keras' batch normalisation computes in float32 also between layers of float64.
+    assert float(done.stdout) < (1e-5 if build == "gtsrb_v3" else 1e-10)
