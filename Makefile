@@ -13,7 +13,7 @@ PORT ?= 8000
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help environment book test test-quick serve lint format requirements clean
+.PHONY: help environment book test test-quick bench serve lint format requirements clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,6 +38,19 @@ test: $(READY)  ## Run everything: unit tests, doctests, chapter checks, every c
 
 test-quick: $(READY)  ## Run the tests that take seconds
 	@$(BIN)/python -m pytest -q -m "not slow and not book and not browser and not cluster"
+
+# TensorFlow and PyTorch are needed for nothing else, so they have an environment of their own.
+BENCH := _build/bench-venv
+$(BENCH)/.ready: requirements.txt benchmarks/requirements.txt pyproject.toml
+	@$(PYTHON) -m venv --clear $(BENCH)
+	@echo "Installing TensorFlow and PyTorch into $(BENCH) …"
+	@grep -v '^h5py==' requirements.txt > $(BENCH)/constraints.txt
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-r benchmarks/requirements.txt -c $(BENCH)/constraints.txt --editable .
+	@touch $@
+
+bench: $(BENCH)/.ready  ## Time training against TensorFlow and PyTorch (half an hour, nothing else running)
+	@$(BENCH)/bin/python benchmarks/speed.py
 
 serve: book  ## Show the site on http://127.0.0.1:8000 (PORT=… for another port)
 	@echo "The book is at http://127.0.0.1:$(PORT) (Ctrl-C ends)"

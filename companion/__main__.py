@@ -476,6 +476,8 @@ def doctor(as_json, need, space):
         for name, version in found["versions"].items():
             click.echo(f"{name:<9} {version}")
         click.echo(f"allocator {found['allocator']}")
+        click.echo(f"threads   {found['threads']}")
+        click.echo(f"compiled  {found['compiled']}")
         click.echo(f"data in   {found['data_folder']}")
         for name, data in found["data"].items():
             if data["error"]:
@@ -519,6 +521,8 @@ def _findings():
         "platforms": sorted({d.platform for d in jax.devices()}),
         "versions": machine["versions"],
         "allocator": runtime.keep_memory(),
+        "threads": runtime.fit_threads(),
+        "compiled": runtime.keep_compiled(),
         "data_folder": str(named_folder() or cache_folder()),
         "data": data,
     }

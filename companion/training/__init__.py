@@ -2,4 +2,7 @@
 
 from companion.training import runtime
 
-runtime.keep_memory()  # before JAX starts its threads
+# Before JAX starts its threads and compiles.
+runtime.keep_memory()
+runtime.fit_threads()
+runtime.keep_compiled()

@@ -1,14 +1,32 @@
-"""What the process is set to before JAX starts: how it keeps its memory."""
+"""What the process is set to before JAX starts: memory, threads and compiled programs.
 
+Each setting has a variable in the environment that leaves things as the system has them, and
+`companion doctor` says what was done.
+"""
+
+import contextlib
 import ctypes
+import hashlib
+import math
 import os
 import platform
 import sys
+import time
+from pathlib import Path
 
 VARIABLE = "COMPANION_ALLOCATOR"
+THREADS_VARIABLE = "COMPANION_THREADS"
+COMPILED_VARIABLE = "COMPANION_COMPILED"
+_JAX_SETTINGS = {
+    # With a limit JAX also locks the folder, so that processes that start together can share it.
+    "jax_compilation_cache_max_size": 512 * 2**20,
+    "jax_persistent_cache_min_compile_time_secs": 0.3,
+}
 # glibc's numbers for mallopt, from malloc.h
 _ARENA_MAX, _MMAP_MAX, _TOP_PAD, _TRIM_THRESHOLD = -8, -4, -2, -1
 _state = None
+_threads_state = None
+_compiled_state = None
 
 
 def keep_memory():
@@ -54,3 +72,149 @@ def _keep_memory():
     if all(mallopt(key, value) == 1 for key, value in wanted.items()):
         return "freed memory is kept for the next step"
     return "as the system has it (glibc refused to change)"
+
+
+def fit_threads():
+    """Start as many threads as the process may use cores, where a container limits them.
+
+    A container's limit (a control group's quota, as on Binder) does not show in the number of
+    cores that a process sees, and XLA starts a thread for each of those; they then wait for each
+    other. Called when `companion.training` is imported; ``COMPANION_THREADS=system`` in the
+    environment turns it off, and a number there is the number of threads.
+
+    Returns
+    -------
+    str
+        What was done, or why nothing was.
+
+    Raises
+    ------
+    ValueError
+        Where ``COMPANION_THREADS`` is neither ``system`` nor a whole number of at least 1.
+
+    Examples
+    --------
+    >>> fit_threads() == fit_threads()
+    True
+    """
+    global _threads_state
+    if _threads_state is None:
+        _threads_state = _fit_threads()
+    return _threads_state
+
+
+def cores_of_quota(text):
+    """Read how many cores a control group may use from its ``cpu.max``.
+
+    Parameters
+    ----------
+    text : str
+        Microseconds of computing, or "max", and the period they are for.
+
+    Returns
+    -------
+    int or None
+        Whole cores, rounded up and at least 1; None without a limit.
+
+    Examples
+    --------
+    >>> cores_of_quota("150000 100000"), cores_of_quota("max 100000")
+    (2, None)
+    """
+    quota, period = text.split()
+    return None if quota == "max" else max(1, math.ceil(int(quota) / int(period)))
+
+
+def _fit_threads():
+    wanted = os.environ.get(THREADS_VARIABLE, "")
+    if wanted == "system":
+        return f"as the system has them ({THREADS_VARIABLE}=system)"
+    if wanted and not (wanted.isdecimal() and int(wanted) > 0):
+        raise ValueError(
+            f'{THREADS_VARIABLE} must be "system" or a whole number >= 1, got {wanted!r}'
+        )
+    if "NPROC" in os.environ:
+        return f"as NPROC={os.environ['NPROC']} has them"
+    try:
+        limit = cores_of_quota(Path("/sys/fs/cgroup/cpu.max").read_text())
+    except (OSError, ValueError):  # another system, or an older kind of control group
+        limit = None
+    seen = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = int(wanted) if wanted else limit
+    if threads is None or (not wanted and threads >= seen):
+        return "one for each core"
+    if _jax_runs():
+        return "one for each core (JAX was started before companion.training was imported)"
+    os.environ["NPROC"] = str(threads)  # XLA's own variable; it reads it when JAX starts
+    return f"{threads} for {seen} cores"
+
+
+def keep_compiled():
+    """Keep compiled programs in the user's cache folder, for the next process.
+
+    XLA compiles a training step in seconds; a program that was compiled before, by the same
+    version for the same processor, is read instead. Called when `companion.training` is imported;
+    ``COMPANION_COMPILED=off`` in the environment turns it off, a path there is the folder, and
+    a cache of JAX that was set up already is left as it is.
+
+    Returns
+    -------
+    str
+        What was done, or why nothing was.
+
+    Examples
+    --------
+    >>> keep_compiled() == keep_compiled()
+    True
+    """
+    global _compiled_state
+    if _compiled_state is None:
+        _compiled_state = _keep_compiled()
+    return _compiled_state
+
+
+def _processor():
+    """Name the kind of processor: a program compiled for one may not run on another."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        named = sorted({line for line in lines if line.startswith(("model name", "flags"))})
+    except OSError:
+        named = [platform.machine(), platform.processor()]
+    return hashlib.sha256("\n".join(named).encode()).hexdigest()[:12]
+
+
+def _clear_halves(folder):
+    """Remove programs of processes that were stopped while they wrote: JAX never would.
+
+    JAX writes a program and then, in a file beside it, when it was used. The minute is for those
+    that are being written now.
+    """
+    for program in folder.glob("*-cache"):
+        used = program.with_name(program.name.removesuffix("-cache") + "-atime")
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            if not used.exists() and time.time() - program.stat().st_mtime > 60:
+                program.unlink()
+
+
+def _keep_compiled():
+    wanted = os.environ.get(COMPILED_VARIABLE, "")
+    if wanted == "off":
+        return f"not kept ({COMPILED_VARIABLE}=off)"
+    import jax  # does not start it
+
+    from companion.data.registry import cache_folder
+
+    there = jax.config.jax_compilation_cache_dir
+    folder = Path(wanted or cache_folder() / "compiled") / _processor()
+    if there and Path(there) != folder:
+        return f"kept in {there}, as JAX was told"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"not kept ({folder} cannot be made: {error.strerror})"
+    if not os.access(folder, os.W_OK):
+        return f"not kept ({folder} cannot be written)"
+    _clear_halves(folder)
+    for name, value in {"jax_compilation_cache_dir": str(folder), **_JAX_SETTINGS}.items():
+        jax.config.update(name, value)
+    return f"kept in {folder}"

@@ -1,8 +1,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from companion.training import runtime
 
 
 def said(program, **environment):
@@ -52,3 +55,102 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def test_memory_that_is_asked_for_again_meets_no_new_page_faults():
     kept, given_back = (int(said(FAULTS, COMPANION_ALLOCATOR=how)) for how in ("keep", "system"))
     assert 10 * kept < given_back
+
+
+COMPILED = "; from companion.training import runtime; print(runtime.keep_compiled())"
+COMPILE = """
+import companion.training, jax, jax.numpy as jnp, logging
+hits = []
+class Listen(logging.Handler):
+    def emit(self, record):
+        hits.append("cache hit" in record.getMessage().lower())
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+logging.getLogger("jax._src.compiler").addHandler(Listen())
+logging.getLogger("jax._src.compiler").setLevel("DEBUG")
+logging.getLogger("jax._src.compiler").propagate = False
+value = jax.jit(lambda x: jnp.sin(x) @ jnp.cos(x).T)(jnp.linspace(0, 1, 64).reshape(8, 8))
+print(any(hits), value.sum().item().hex())
+"""
+
+
+@pytest.mark.parametrize("first", ["import sys", "import jax"])
+def test_compiled_programs_are_kept_where_the_variable_says(tmp_path, first):
+    answer = said(
+        first + COMPILED + "; import jax; print(jax.config.jax_compilation_cache_dir)",
+        COMPANION_COMPILED=str(tmp_path),
+    )
+    words, folder = answer.splitlines()
+    assert words == f"kept in {folder}"
+    assert Path(folder).parent == tmp_path
+
+
+def test_a_second_process_finds_the_same_program_and_the_same_bits(tmp_path):
+    first, second = (said(COMPILE, COMPANION_COMPILED=str(tmp_path)).split() for _ in range(2))
+    assert (first[0], second[0]) == ("False", "True")
+    assert first[1] == second[1]
+
+
+def test_what_a_stopped_process_left_is_cleared_away(tmp_path):
+    for name in ("old-cache", "new-cache", "whole-cache", "whole-atime"):
+        (tmp_path / name).write_bytes(b"")
+    for name in ("old-cache", "whole-cache"):
+        os.utime(tmp_path / name, (0, 0))
+    runtime._clear_halves(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {"new-cache", "whole-cache", "whole-atime"}
+
+
+def test_a_cache_that_jax_was_told_stays(tmp_path):
+    environment = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "mine")}
+    assert (
+        said("import sys" + COMPILED, **environment) == f"kept in {tmp_path}/mine, as JAX was told"
+    )
+
+
+def test_a_variable_turns_the_cache_off():
+    answer = said(
+        "import sys" + COMPILED + "; import jax; print(jax.config.jax_compilation_cache_dir)",
+        COMPANION_COMPILED="off",
+    )
+    assert answer.splitlines() == ["not kept (COMPANION_COMPILED=off)", "None"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    answer = said("import sys" + COMPILED, COMPANION_COMPILED=str(tmp_path / "file"))
+    assert answer.startswith(f"not kept ({tmp_path}/file")
+
+
+THREADS = "from companion.training import runtime; print(runtime.fit_threads())"
+
+
+@pytest.mark.parametrize(
+    ("text", "cores"),
+    [("max 100000", None), ("200000 100000", 2), ("150000 100000", 2), ("1000 100000", 1)],
+)
+def test_the_limit_of_a_container_is_read(text, cores):
+    assert runtime.cores_of_quota(text) == cores
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc lists the threads of a process")
+def test_fewer_threads_are_started_where_asked():
+    count = "; import jax, os; jax.devices(); print(len(os.listdir('/proc/self/task')))"
+    one, many = (
+        said(THREADS + count, COMPANION_THREADS=number).splitlines() for number in ("1", "9")
+    )
+    assert one[0].startswith("1 for ")
+    assert int(many[1]) > int(one[1])
+
+
+def test_threads_stay_where_the_variable_says_so():
+    assert "COMPANION_THREADS=system" in said(THREADS, COMPANION_THREADS="system")
+
+
+def test_a_number_of_threads_that_is_none_is_refused():
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COMPANION_THREADS": "0"},
+    )
+    assert done.returncode == 1
+    assert "COMPANION_THREADS must be \"system\" or a whole number >= 1, got '0'" in done.stderr

@@ -1,0 +1,338 @@
+import json
+import subprocess
+import sys
+import zipfile
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+
+from companion.training import layers
+
+RNG = np.random.default_rng(0)
+PAIRS = list(layers.FAST.items())
+
+
+def close(found, wanted, tolerance=1e-5):
+    """Compare to within a share of the largest value, as rounding errors of sums are."""
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    assert found.shape == wanted.shape
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance * np.abs(wanted).max())
+
+
+def values_and_gradients(layer, x, weight):
+    """Give the output, and the gradients by the input and by each variable."""
+    variables = [v.value for v in layer.trainable_variables]
+
+    def weighted(x, variables):
+        y, _ = layer.stateless_call(variables, [v.value for v in layer.non_trainable_variables], x)
+        return (y * weight).sum(), y
+
+    (_, y), (dx, dv) = jax.jit(jax.value_and_grad(weighted, argnums=(0, 1), has_aux=True))(
+        x, variables
+    )
+    return [y, dx, *dv]
+
+
+def compare(ours, stock, x):
+    for layer in (ours, stock):
+        layer.build(x.shape)
+    ours.set_weights([RNG.normal(size=w.shape) for w in stock.get_weights()])
+    stock.set_weights(ours.get_weights())
+    weight = RNG.normal(size=stock.compute_output_shape(x.shape)).astype(x.dtype)
+    found, wanted = (values_and_gradients(layer, x, weight) for layer in (ours, stock))
+    for a, b in zip(found, wanted, strict=True):
+        close(a, b)
+
+
+CONVOLUTIONS = [
+    # input channels, filters, size of the image, kernel, and what else
+    (1, 8, (28, 28), 3, {}),
+    (1, 5, (9, 7), 3, {"padding": "same"}),
+    (3, 16, (11, 12), 3, {"padding": "same"}),
+    (3, 4, (8, 8), (2, 4), {"padding": "same", "use_bias": False}),
+    (2, 3, (5, 6), 1, {}),
+    (8, 16, (13, 13), 3, {}),
+    (24, 48, (12, 11), 3, {"padding": "same"}),
+    (32, 16, (9, 9), 5, {"padding": "same", "activation": "relu"}),
+    (64, 64, (24, 23), 3, {}),
+    (64, 32, (7, 7), (3, 1), {}),
+    (96, 40, (11, 11), 3, {}),
+    (128, 64, (10, 10), 3, {"padding": "same"}),
+    (128, 64, (4, 4), 3, {}),
+    (40, 8, (3, 3), 3, {}),
+    (40, 8, (6, 6), 4, {"padding": "same"}),
+    # left to Keras
+    (8, 8, (9, 9), 3, {"strides": 2, "padding": "same"}),
+    (8, 8, (9, 9), 3, {"dilation_rate": 2}),
+    (8, 8, (9, 9), 3, {"groups": 4}),
+]
+
+
+@pytest.mark.parametrize(("channels", "filters", "size", "kernel", "more"), CONVOLUTIONS)
+def test_a_convolution_and_its_gradients_are_those_of_keras(channels, filters, size, kernel, more):
+    x = RNG.normal(size=(5, *size, channels)).astype("float32")
+    ours, stock = (cls(filters, kernel, **more) for cls in (layers.Conv2D, keras.layers.Conv2D))
+    compare(ours, stock, x)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 12, 64])
+def test_any_batch_will_do(batch):
+    x = RNG.normal(size=(batch, 14, 14, 64)).astype("float32")
+    compare(layers.Conv2D(32, 3), keras.layers.Conv2D(32, 3), x)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "bfloat16", "float16"])
+def test_other_numbers_are_left_to_keras(dtype):
+    x = RNG.normal(size=(4, 10, 10, 8)).astype("float32")
+    ours, stock = (cls(8, 3, dtype=dtype) for cls in (layers.Conv2D, keras.layers.Conv2D))
+    for layer in (ours, stock):
+        layer.build(x.shape)
+    ours.set_weights(stock.get_weights())
+    np.testing.assert_array_equal(np.asarray(ours(x), "float32"), np.asarray(stock(x), "float32"))
+    assert ours(x).dtype == stock(x).dtype
+
+
+POOLS = [
+    (2, {}),
+    (3, {}),
+    ((2, 3), {}),
+    ((1, 2), {}),
+    (1, {}),
+    # left to Keras
+    (2, {"padding": "same"}),
+    (3, {"strides": 2}),
+    (3, {"strides": 1, "padding": "same"}),
+    (5, {}),
+]
+
+
+@pytest.mark.parametrize(("window", "more"), POOLS)
+@pytest.mark.parametrize("size", [(8, 12), (9, 7), (6, 5)])
+@pytest.mark.parametrize("ties", [False, True])
+def test_pooling_and_its_gradient_are_bit_for_bit_those_of_keras(window, more, size, ties):
+    x = RNG.normal(size=(3, *size, 5)).astype("float32")
+    if ties:
+        x = np.maximum(np.round(x), 0)
+    ours, stock = (cls(window, **more) for cls in (layers.MaxPooling2D, keras.layers.MaxPooling2D))
+    weight = RNG.normal(size=stock.compute_output_shape(x.shape)).astype("float32")
+    for a, b in zip(
+        values_and_gradients(ours, x, weight), values_and_gradients(stock, x, weight), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_largest_of_nothing_but_infinities_is_one():
+    x = np.full((1, 4, 4, 1), -np.inf, "float32")
+    np.testing.assert_array_equal(layers.MaxPooling2D()(x), keras.layers.MaxPooling2D()(x))
+
+
+def dropped(rate, *, seed=1, steps=1, shape=(512, 40, 40)):
+    layer = layers.Dropout(rate, seed=seed)
+    x = jnp.ones(shape)
+    return [np.asarray(layer(x, training=True)) for _ in range(steps)]
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.2, 0.5, 0.9])
+def test_dropout_drops_its_share_and_scales_the_rest(rate):
+    (y,) = dropped(rate)
+    assert set(np.unique(y)) == {np.float32(0), np.float32(1) / np.float32(1 - rate)}
+    off = np.sqrt(rate * (1 - rate) / y.size)
+    assert abs((y == 0).mean() - rate) < 4 * off
+
+
+def test_what_is_dropped_hangs_together_with_nothing():
+    a, b = (y == 0 for y in dropped(0.5, steps=2))
+    (other,) = (y == 0 for y in dropped(0.5, seed=2))
+    limit = 4.5 / np.sqrt(a.size)
+    for shift in (1, 2, 3, 7, 16, 40, 64, 1600, 65536):
+        flat = a.ravel()
+        assert abs(np.corrcoef(flat[shift:], flat[:-shift])[0, 1]) < limit
+    for mask in (b, other):
+        assert abs(np.corrcoef(a.ravel(), mask.ravel())[0, 1]) < limit
+    # Shares by column, row and image scatter as those of independent coins.
+    for axis in ((0, 1), (0, 2), (1, 2)):
+        share = a.mean(axis)
+        chi = ((share - 0.5) ** 2).sum() / (0.25 / (a.size / share.size))
+        assert abs(chi - share.size) < 4.5 * np.sqrt(2 * share.size)
+
+
+def test_dropout_draws_anew_in_each_step_and_the_same_from_one_seed():
+    first, again = dropped(0.5, steps=2), dropped(0.5, steps=2)
+    assert (first[0] != first[1]).mean() > 0.4
+    np.testing.assert_array_equal(first, again)
+
+
+def test_dropout_moves_the_state_of_its_seed_as_keras_does():
+    states = []
+    for cls in (layers.Dropout, keras.layers.Dropout):
+        layer = cls(0.3, seed=5)
+        layer(jnp.ones((4, 4)), training=True)
+        states.append(np.asarray(layer.seed_generator.state))
+    np.testing.assert_array_equal(*states)
+
+
+@pytest.mark.parametrize("more", [{}, {"noise_shape": (None, 1, 8)}])
+@pytest.mark.parametrize("rate", [0, 0.4, 1])
+def test_dropout_leaves_alone_what_is_not_trained(rate, more):
+    x = jnp.ones((4, 6, 8))
+    layer = layers.Dropout(rate, seed=1, **more)
+    np.testing.assert_array_equal(layer(x), x)
+    y = np.asarray(layer(x, training=True))
+    assert np.isin(y, [0, np.float32(1) / np.float32(1 - min(rate, 0.9))]).all()
+
+
+@pytest.mark.parametrize(("stock", "ours"), PAIRS)
+def test_a_layer_is_written_and_named_as_keras_own(stock, ours):
+    arguments = {"Conv2D": (4, 3), "MaxPooling2D": (), "Dropout": (0.5,)}[stock.__name__]
+    keras.backend.clear_session()
+    written = keras.saving.serialize_keras_object(ours(*arguments))
+    keras.backend.clear_session()
+    assert written == keras.saving.serialize_keras_object(stock(*arguments))
+    assert issubclass(ours, stock)
+
+
+def small():
+    return keras.Sequential(
+        [
+            keras.layers.Input((12, 12, 1)),
+            keras.layers.Conv2D(8, 3, activation="relu"),
+            keras.layers.MaxPooling2D(),
+            keras.layers.Dropout(0.2),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
+
+
+def functional():
+    inputs = keras.Input((12, 12, 1))
+    a = keras.layers.Conv2D(8, 3, activation="relu", padding="same")(inputs)
+    b = keras.layers.Conv2D(8, 3, padding="same")(a)
+    c = keras.layers.MaxPooling2D(3)(keras.layers.Add()([a, b]))
+    return keras.Model(
+        inputs, keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(c))
+    )
+
+
+@pytest.mark.parametrize("build", [small, functional])
+def test_files_go_both_ways(tmp_path, build):
+    x = RNG.random((4, 12, 12, 1), dtype="float32")
+    stock = build()
+    ours = layers.faster(stock)
+    assert type(ours) is type(stock)
+    assert any(type(layer) is layers.Conv2D for layer in ours.layers)
+    assert [layer.name for layer in ours.layers] == [layer.name for layer in stock.layers]
+    close(ours(x), stock(x))
+    ours.save(tmp_path / "ours.keras")
+    assert "companion" not in zipfile.ZipFile(tmp_path / "ours.keras").read("config.json").decode()
+    close(keras.models.load_model(tmp_path / "ours.keras")(x), ours(x))
+    stock.save(tmp_path / "stock.keras")
+    close(layers.faster(keras.models.load_model(tmp_path / "stock.keras"))(x), ours(x))
+    for source, target in ((ours, build()), (stock, layers.faster(build()))):
+        source.save_weights(tmp_path / "some.weights.h5")
+        target.load_weights(tmp_path / "some.weights.h5")
+        close(target(x), source(x))
+
+
+def test_a_file_opens_where_there_is_no_companion(tmp_path):
+    layers.faster(small()).save(tmp_path / "ours.keras")
+    program = (
+        "import sys; sys.modules['companion'] = None; import keras; "
+        "print(*[type(l).__module__ for l in keras.models.load_model(sys.argv[1]).layers])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "ours.keras"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "companion" not in done.stdout
+
+
+def test_a_copy_keeps_what_is_not_ours():
+    stock = small()
+    ours = layers.faster(stock)
+    assert type(ours.layers[-1]) is keras.layers.Dense
+    np.testing.assert_array_equal(stock.layers[-1].kernel, ours.layers[-1].kernel)
+
+
+@pytest.fixture
+def policy(request):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"], indirect=True)
+def test_fit_works(compiled, policy):
+    keras.utils.set_random_seed(0)
+    model = layers.faster(small())
+    x = RNG.random((32, 12, 12, 1), dtype="float32")
+    y = np.repeat([0, 2], 16)
+    x[:16] += 1
+    model.compile(
+        keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", jit_compile=compiled
+    )
+    history = model.fit(x, y, epochs=6 if compiled else 2, batch_size=16, verbose=0)
+    assert history.history["loss"][-1] < history.history["loss"][0]
+
+
+WHOLE = """
+import json, sys
+import jax
+jax.config.update("jax_enable_x64", True)
+import keras, numpy as np
+keras.config.set_floatx("float64")
+from companion.training import layers, models
+
+build, shape = json.loads(sys.argv[1])
+rng = np.random.default_rng(0)
+stock = getattr(models, build)(*shape)
+# Dropout is random: without it the two compute the same.
+def undropped(layer):
+    kept = {"rate": 0.0} if isinstance(layer, keras.layers.Dropout) else {}
+    return type(layer).from_config({**layer.get_config(), **kept})
+plain = keras.models.clone_model(stock, clone_function=undropped)
+x, y = rng.random((8, *plain.input_shape[1:])), rng.integers(0, 10, 8)
+loss = keras.losses.SparseCategoricalCrossentropy()
+
+def gradients(model):
+    def total(trained):
+        answer, _ = model.stateless_call(
+            trained, [v.value for v in model.non_trainable_variables], x, training=True
+        )
+        return loss(y, answer)
+    return jax.jit(jax.value_and_grad(total))([v.value for v in model.trainable_variables])
+
+(a, da), (b, db) = gradients(layers.faster(plain)), gradients(plain)
+assert a.dtype == "float64", a.dtype
+# A bias before batch normalisation has no gradient but rounding errors: no smaller scale than this.
+least = 1e-3 * max(float(abs(q).max()) for q in db)
+off = (float(abs(p - q).max()) / max(float(abs(q).max()), least) for p, q in zip(da, db))
+print(max(abs(float(a - b)), *off))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [
+        ("mnist_cnn", ()),
+        ("gtsrb_v1", ((24, 24, 1),)),
+        ("gtsrb_v2", ((24, 24, 1),)),
+        ("gtsrb_v2", ((48, 48, 3),)),
+        ("gtsrb_v3", ((24, 24, 3),)),
+        ("gtsrb_small", ((24, 24, 1),)),
+    ],
+)
+def test_whole_networks_have_the_gradients_of_keras_in_float64(build, shape):
+    done = subprocess.run(
+        [sys.executable, "-c", WHOLE, json.dumps([build, shape])], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    # Keras' batch normalisation computes in float32 also between layers of float64.
+    normalised = build in ("gtsrb_v3", "gtsrb_small")
+    assert float(done.stdout) < (1e-5 if normalised else 1e-10)
