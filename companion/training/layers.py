@@ -162,8 +162,7 @@ class Conv2D(keras.layers.Conv2D):
     """Compute a 2D convolution as `keras.layers.Conv2D` does.
 
     Takes the same arguments. The fast way is for float32 and float64, "channels_last", stride 1,
-    without dilation or groups; results agree with Keras' to rounding. Taught in *How fast, and
-    why*.
+    without dilation or groups; results agree with Keras' to rounding.
 
     Examples
     --------
@@ -246,7 +245,7 @@ class MaxPooling2D(keras.layers.MaxPooling2D):
 
     Takes the same arguments. The fast way is for float32 and float64, "channels_last", windows of
     at most 16 values that do not overlap, without padding; results and gradients are Keras' bit
-    for bit, also where a window holds its maximum more than once. Taught in *How fast, and why*.
+    for bit, also where a window holds its maximum more than once.
 
     Examples
     --------
@@ -296,7 +295,7 @@ class Dropout(keras.layers.Dropout):
 
     Takes the same arguments, and the state of its seed goes on as in Keras: runs repeat and resume
     bit for bit. From one seed other elements are dropped than by Keras, with the same probability.
-    With ``noise_shape`` it is Keras'. Taught in *How fast, and why*.
+    With ``noise_shape`` it is Keras'.
 
     Examples
     --------
@@ -329,8 +328,6 @@ def _is_input(layer):
 
 def faster(model):
     """Copy a network with the layers of this module in place of Keras' own.
-
-    Taught in *How fast, and why*.
 
     Parameters
     ----------

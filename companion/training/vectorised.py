@@ -26,8 +26,7 @@ def fit(
     schedule, in their part of the images and in the images themselves. One program holds them
     all: their variables are stacked, `jax.vmap` turns Keras' own ``train_step`` for one model
     into that for all, and `jax.lax.scan` runs over the batches of an epoch, with the images on
-    the device. The result of each is that of ``model.fit`` alone, up to rounding. Taught in the
-    chapter *How fast, and why*.
+    the device. The result of each is that of ``model.fit`` alone, up to rounding.
 
     Parameters
     ----------
