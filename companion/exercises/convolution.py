@@ -901,7 +901,7 @@ def _(draw):
 def _(draw):
     layers, text = [], []
     for _ in range(draw.integer(2, 3)):
-        k = draw.one_of([3, 5])
+        k = draw.one_of([3, 5, 7])
         layers += [(k, 1), (2, 2)]
         text += [f"a convolution of {k}", "a pooling of 2 with stride 2"]
     right = receptive_field(layers)

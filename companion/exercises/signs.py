@@ -112,7 +112,7 @@ def _(draw):
 
 @data.question("random-split", 3, hint="What has a held-out frame in the training set, and when?")
 def _(draw):
-    p = draw.one_of([10, 20, 25, 30])
+    p = draw.integer(10, 40)
     right = 1 - (p / 100) ** 2
     return Drawn(
         f"Each picture is held out with probability {p} %, at random and one by one. What is the "
