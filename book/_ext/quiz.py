@@ -14,6 +14,9 @@ A quiz is written as a list, the right choice marked ``[x]``, the reason below e
       A maximum learns nothing.
     ```
 
+A question with code in backquotes stands between tildes, ``~~~{quiz}``: Markdown allows no
+backquote behind three of them.
+
 Without JavaScript, on paper and in the sources of PDF and epub, question, choices and reasons are
 all there: the script only moves the reason to where the choice is.
 """
@@ -68,7 +71,8 @@ class QuizDirective(SphinxDirective):
         if len(lists) != 1 or len(body) != 1:
             raise self.error("a quiz must hold one list of choices and nothing else")
         node = quiz()
-        self.add_name(node)
+        node["names"].append(nodes.fully_normalize_name(self.options["name"]))
+        self.state.document.note_explicit_target(node)
         self.set_source_info(node)
         words, messages = self.state.inline_text(self.arguments[0], self.lineno)
         node += quiz_question("", "", *words)

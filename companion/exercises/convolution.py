@@ -280,6 +280,8 @@ def _(draw):
 @convolution.question("signal", 1, hint="Slide, multiply, add: one output for each place.")
 def _(draw):
     x, k = draw.array(6, 0, 6), draw.array(3, -3, 3)
+    if 0 in k:
+        return None
     right = cross_correlate(x, k)
     return Drawn(
         f"Cross-correlate the signal\n{rows(x)}\nwith the kernel\n{rows(k)}\nwithout padding. "
