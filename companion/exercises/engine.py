@@ -76,7 +76,8 @@ class Verdict:
 
     def _repr_html_(self):
         note = f"<p>{_inline(self.note)}</p>" if self.note else ""
-        return f"<p><strong>{html.escape(self.head)}</strong> {_inline(self.message)}</p>{note}"
+        said = f"<strong>{html.escape(self.head)}</strong> {_inline(self.message)}"
+        return f'<div class="exercises"><p>{said}</p>{note}</div>'
 
 
 @dataclass(frozen=True)
