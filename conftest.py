@@ -1,4 +1,4 @@
-"""The rule about skips.
+"""The rule about skips, and whose progress the tests write.
 
 It stands at the root because pytest asks a conftest.py of what lies below it alone: doctests lie
 in companion/, the chapters' cells in _build/.
@@ -9,6 +9,15 @@ import os
 import pytest
 
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL", "0") not in ("", "0")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _progress_of_nobody(tmp_path_factory):
+    """Keep the doctests of companion.exercises away from the user's own progress."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COMPANION_PROGRESS", str(tmp_path_factory.mktemp("progress")))
+        patch.setenv("COMPANION_LEARNER", "")
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,390 @@
+"""Questions of Part IV, Beyond, and of the appendix on concepts."""
+
+import math
+
+import numpy as np
+
+from companion.arithmetic import output_size, receptive_field
+
+from .drawing import Chapter, Drawn
+
+# --- What the network looks at -------------------------------------------------------------------
+
+insight = Chapter("insight")
+
+
+@insight.question("occlusion-size", 1, hint="The window's places along an axis, squared.")
+def _(draw):
+    n, w = draw.integer(20, 56), draw.integer(3, 12)
+    right = output_size(n, w) ** 2
+    return Drawn(
+        f"Occlusion hides a window of {w} × {w} pixels at every place of a picture of {n} × {n}, "
+        "moving by one pixel. How many times must the network answer, the untouched picture not "
+        "counted?",
+        right,
+        f"({n} − {w} + 1)² = {right:,}.",
+        {
+            "last place forgotten": ((n - w) ** 2, "Off by one: n − w + 1 places along an axis."),
+            "every pixel": (n * n, "The window must lie inside the picture."),
+            "one axis": (n - w + 1, "The window moves along rows and columns."),
+            "windows that touch": (
+                (n // w) ** 2,
+                "It moves by one pixel, so that windows overlap.",
+            ),
+        },
+    )
+
+
+def _maps(draw):
+    a = np.array([draw.array((2, 2), 0, 5), draw.array((2, 2), 0, 5)])
+    w = np.array([draw.array((2, 2), -4, 4), draw.array((2, 2), -4, 4)])
+    return a, w
+
+
+def _shown(array):
+    return "\n".join("    " + "  ".join(f"{v:>2}" for v in row) for row in array.tolist())
+
+
+@insight.question(
+    "grad-cam", 2, hint="Average each map's gradient, weigh the maps, cut off below 0."
+)
+def _(draw):
+    a, w = _maps(draw)
+    alpha = w.mean(axis=(1, 2))
+    raw = np.tensordot(alpha, a, axes=1)
+    right = np.maximum(raw, 0)
+    if not (raw > 0).any() or not (raw < 0).any():
+        return None
+    return Drawn(
+        f"Two feature maps are\n{_shown(a[0])}\nand\n{_shown(a[1])}\nand the gradients of the "
+        "score "
+        f"with respect to them\n{_shown(w[0])}\nand\n{_shown(w[1])}\nGive the map of Grad-CAM, "
+        "before "
+        "it is stretched and divided by its largest value.",
+        right,
+        f"The gradients average to {alpha[0]:g} and {alpha[1]:g}; the weighted sum, cut off below "
+        "0, is "
+        f"{right.tolist()}.",
+        {
+            "not cut off": (raw, "What speaks against the class is cut off: negative becomes 0."),
+            "place by place": (
+                np.maximum((a * w).sum(axis=0), 0),
+                "Grad-CAM averages each gradient over its map first.",
+            ),
+            "sum for mean": (
+                np.maximum(4 * raw, 0),
+                "The weight of a map is the *mean* of its gradient.",
+            ),
+            "maps added unweighted": (a.sum(axis=0), "Each map has a weight."),
+        },
+    )
+
+
+@insight.question("window-centre", 2, hint="Steps add up to a jump, the field begins at pixel 0.")
+def _(draw):
+    k = draw.one_of([3, 5])
+    layers = [(k, 1), (2, 2), (3, 1)]
+    i = draw.integer(2, 9)
+    centre = 2 * i + (receptive_field(layers) - 1) / 2
+    return Drawn(
+        f"Conv {k} × {k}, pool 2, conv 3 × 3, all `valid`. Which pixel coordinate (the first "
+        "pixel's "
+        f"centre is 0) is the centre of what place {i} of the last map looks at, along one axis?",
+        centre,
+        f"It begins at pixel 2 · {i} and spans {receptive_field(layers)}: centre {centre:g}.",
+        {
+            "first pixel": (float(2 * i), "That is where the field begins, not its centre."),
+            "stride forgotten": (
+                i + (receptive_field(layers) - 1) / 2,
+                "After a pooling by 2, a step on the map is two pixels.",
+            ),
+            "half a pixel too much": (
+                2 * i + receptive_field(layers) / 2,
+                "Centres count from 0: the middle of n pixels is (n − 1) / 2.",
+            ),
+            "last pixel": (float(2 * i + receptive_field(layers) - 1), "That is where it ends."),
+        },
+        tolerance=0.002,
+    )
+
+
+@insight.question("saturated", 1, hint="The slope of softmax for its own score is p (1 − p).")
+def _(draw):
+    p = draw.integer(60, 99) / 100
+    return Drawn(
+        f"The probability of the class is {p}. How fast does it grow with the class's own score: "
+        "what "
+        "is the derivative of the softmax?",
+        p * (1 - p),
+        f"p (1 − p) = {p} · {1 - p:.2f} = {p * (1 - p):.4f}: the surer, the flatter, so that maps "
+        "take "
+        "the score's gradient.",
+        {
+            "the probability": (p, "A probability near 1 can hardly grow any more."),
+            "what is missing": (1 - p, "Multiply that by p."),
+            "square": (p * p, "The derivative is p (1 − p)."),
+            "cross-entropy": (p - 1, "That is the derivative of the cross-entropy."),
+        },
+    )
+
+
+@insight.question("brightest", 3, hint="Every map is divided by its largest value.")
+def _(draw):
+    a, b = draw.integer(70, 99), draw.integer(12, 40)
+    return Drawn(
+        f"Grad-CAM maps of two pictures are shown, each from 0 to 1. The network is {a} % sure of "
+        "the "
+        f"first and {b} % sure of the second. The second map has a larger bright area. What "
+        "follows?",
+        "Neither map says how sure the network is; each says only where, compared with itself.",
+        "A map is divided by its largest value: brightness cannot be compared between pictures.",
+        {
+            "The second answer rests on more evidence.": (
+                "Each map is divided by its own maximum, so that areas say nothing about amounts."
+            ),
+            "The network looked longer at the second picture.": (
+                "A network computes the same for each picture."
+            ),
+            "The second answer is wrong, since attention is spread.": (
+                "A spread map belongs to right answers as well as to wrong ones."
+            ),
+        },
+    )
+
+
+# --- Things to keep in mind ----------------------------------------------------------------------
+
+keep = Chapter("keep-in-mind", "keep")
+
+
+@keep.question("blocks", 1, hint="Every file takes whole blocks.")
+def _(draw):
+    n, side = 1000 * draw.integer(5, 60), draw.one_of([16, 24, 32, 48])
+    channels = draw.one_of([1, 3])
+    size = side * side * channels
+    if size % 4096 == 0:
+        return None
+    blocks = -(-size // 4096)
+    right = n * blocks * 4096 / 1e6
+    return Drawn(
+        f"A file system gives out blocks of 4,096 bytes. {n:,} pictures of {side} × {side} × "
+        f"{channels} "
+        "bytes are kept as a file each. How many MB (10⁶ bytes) of the disk do they take?",
+        right,
+        f"{size:,} bytes take {blocks} {'blocks' if blocks > 1 else 'block'}: "
+        f"{n:,} · {blocks} · 4,096 = {right:,.1f} MB.",
+        {
+            "bytes of the pictures": (n * size / 1e6, "A file takes whole blocks."),
+            "one block too many": (
+                n * (blocks + 1) * 4096 / 1e6,
+                "Count blocks by rounding up, no further.",
+            ),
+            "MiB": (right / 1.048576, "You divided by 1024 · 1024, which gives MiB."),
+        },
+    )
+
+
+@keep.question("one-more", 1, hint="One more value multiplies its own factor only.")
+def _(draw):
+    a, b, c = (draw.integer(2, 6) for _ in range(3))
+    return Drawn(
+        f"A grid has {a} networks, {b} recipes and {c} seeds. How many trainings come *on top* if "
+        "one "
+        "more recipe is tried?",
+        a * c,
+        f"{a} · 1 · {c} = {a * c}.",
+        {
+            "one": (1, "The recipe is tried with each network and each seed."),
+            "the whole grid": (a * (b + 1) * c, "That is the whole grid, the old part included."),
+            "the old grid": (a * b * c, "That is the grid as it was."),
+            "one seed": (a, f"Each cell has {c} seeds."),
+        },
+    )
+
+
+@keep.question("effective", 2, hint="Intervals shrink with the root of the number of pictures.")
+def _(draw):
+    n, ratio = 100 * draw.integer(20, 130), draw.integer(15, 45) / 10
+    return Drawn(
+        f"The interval over tracks is {ratio} times as wide as the one that counts {n:,} frames. "
+        "As "
+        "how many independent pictures do the frames tell?",
+        n / ratio**2,
+        f"{n:,} / {ratio}² = {n / ratio**2:,.0f}.",
+        {
+            "root forgotten": (n / ratio, "Widths go with the root: square the ratio."),
+            "multiplied": (n * ratio**2, "A wider interval tells of *fewer* pictures."),
+            "frames": (n, "Frames of one track are alike: they tell less."),
+            "root taken twice": (n / math.sqrt(ratio), "Square the ratio, do not take its root."),
+        },
+    )
+
+
+@keep.question("adam", 2, hint="Weights, and two moments for each.")
+def _(draw):
+    p = 1000 * draw.integer(50, 3000)
+    return Drawn(
+        f"A network has {p:,} parameters, all trained with Adam. How many numbers must be kept to "
+        "*go "
+        "on* with the training, the step count and the like left out?",
+        3 * p,
+        f"Each weight and its two moments: 3 · {p:,} = {3 * p:,}.",
+        {
+            "weights only": (p, "Those are enough to use the network, not to go on."),
+            "weights forgotten": (2 * p, "Those are the moments; the weights come on top."),
+            "gradients too": (4 * p, "Gradients are computed anew."),
+        },
+    )
+
+
+@keep.question("leak", 3, hint="Has what judges seen anything of what chose or trained?")
+def _(draw):
+    n = draw.integer(20, 90)
+    return Drawn(
+        f"A medical data set has {n} slices of each patient. Which split gives an accuracy that "
+        "can "
+        "be believed for new patients?",
+        "Whole patients are held out, and the mean for normalising comes from the others.",
+        "Nothing of a held-out patient reaches the training, not even through a mean.",
+        {
+            "A fifth of the slices, drawn at random, is held out.": (
+                "Neighbouring slices of one patient land on both sides: the split lies."
+            ),
+            "The last slices of every patient are held out.": (
+                "The network knows these patients from their other slices."
+            ),
+            "Whole patients are held out, and the mean for normalising comes from all slices.": (
+                "Close, but the held-out slices have changed what the training sees: take the mean "
+                "from the training slices."
+            ),
+        },
+    )
+
+
+# --- The concepts assumed ------------------------------------------------------------------------
+
+concepts = Chapter("concepts")
+
+
+@concepts.question("step", 1, hint="New weight: old weight minus rate times slope.")
+def _(draw):
+    w, goal = draw.integer(3, 9), draw.integer(-2, 2)
+    rate = draw.one_of([0.1, 0.2, 0.3, 0.4])
+    slope = 2 * (w - goal)
+    right = w - rate * slope
+    shown = f"(w − {goal})²" if goal >= 0 else f"(w + {-goal})²"
+    return Drawn(
+        f"The loss is {shown} and w = {w}. Where is w after one step of gradient descent with "
+        f"learning rate {rate}?",
+        float(right),
+        f"The slope is 2 · ({w} − ({goal})) = {slope}; {w} − {rate} · {slope} = {right:g}.",
+        {
+            "uphill": (w + rate * slope, "Descent goes *against* the slope: subtract."),
+            "factor two forgotten": (w - rate * slope / 2, "The derivative of a square has a 2."),
+            "loss for slope": (w - rate * (w - goal) ** 2, "Use the slope, not the loss."),
+            "step only": (-rate * slope, "That is the step; add it to w."),
+        },
+        tolerance=0.002,
+    )
+
+
+@concepts.question("softmax-two", 2, hint="e to the score, divided by the sum.")
+def _(draw):
+    a, b = draw.integer(-2, 3), draw.integer(-2, 3)
+    if a == b:
+        return None
+    right = 1 / (1 + math.exp(b - a))
+    return Drawn(
+        f"Two classes have the scores {a} and {b}. Which probability has the first, by softmax?",
+        right,
+        f"e^{a} / (e^{a} + e^{b}) = {right:.4f}: only the difference of the scores counts.",
+        {
+            "other class": (1 - right, "That is the second class."),
+            "sigmoid of its own score": (
+                1 / (1 + math.exp(-a)),
+                "The other score counts as well: take the difference.",
+            ),
+            "base two": (1 / (1 + 2.0 ** (b - a)), "The base is e."),
+            "argmax": (float(a > b), "That is the decision, not a probability."),
+        },
+        tolerance=0.005,
+    )
+
+
+@concepts.question("batches", 1, hint="Round up: the last batch may be shorter.")
+def _(draw):
+    n, b, e = draw.integer(500, 9000), draw.one_of([16, 32, 50, 64]), draw.integer(2, 12)
+    if n % b == 0:
+        return None
+    per = -(-n // b)
+    return Drawn(
+        f"{n:,} examples, batches of {b}, {e} epochs: how many steps does the training take?",
+        per * e,
+        f"{e} · ⌈{n:,} / {b}⌉ = {e} · {per} = {per * e:,}.",
+        {
+            "short batch forgotten": ((per - 1) * e, "The shorter batch is a step too."),
+            "one epoch": (per, f"There are {e} epochs."),
+            "rounded at the end": (
+                -(-n * e // b),
+                "Each epoch ends with a short batch: round up for one epoch first.",
+            ),
+            "examples": (n * e, "A step takes a batch, not an example."),
+        },
+    )
+
+
+@concepts.question("standardise", 2, hint="Mean and deviation of the training data alone.")
+def _(draw):
+    values = [draw.integer(1, 20) for _ in range(4)]
+    new = draw.integer(5, 30)
+    mean, deviation = float(np.mean(values)), float(np.std(values))
+    if deviation < 1:
+        return None
+    every = [*values, new]
+    return Drawn(
+        f"The training values are {', '.join(map(str, values))}. A validation value is {new}. "
+        "What is "
+        "it after standardisation? (Use the deviation that divides by n.)",
+        (new - mean) / deviation,
+        f"({new} − {mean:g}) / {deviation:.3f} = {(new - mean) / deviation:.3f}.",
+        {
+            "validation value in the mean": (
+                (new - np.mean(every)) / np.std(every),
+                "Mean and deviation come from the training values alone.",
+            ),
+            "divided by the variance": (
+                (new - mean) / deviation**2,
+                "Divide by the standard deviation, the root of the variance.",
+            ),
+            "not divided": (new - mean, "Divide by the standard deviation."),
+            "n − 1": (
+                (new - mean) / float(np.std(values, ddof=1)),
+                "That deviation divides by n − 1.",
+            ),
+        },
+    )
+
+
+@concepts.question("threshold", 3, hint="Precision among the answers, recall among the cases.")
+def _(draw):
+    found, missed, false = draw.integer(20, 90), draw.integer(4, 40), draw.integer(4, 60)
+    p, r = found / (found + false), found / (found + missed)
+    right = 2 * p * r / (p + r)
+    return Drawn(
+        f"A classifier finds {found} of {found + missed} rings and gives {false} false alarms. "
+        "What is "
+        "its F1, the harmonic mean of precision and recall?",
+        right,
+        f"Precision {p:.3f}, recall {r:.3f}: 2 · {p:.3f} · {r:.3f} / ({p:.3f} + {r:.3f}) = "
+        f"{right:.3f}.",
+        {
+            "arithmetic mean": ((p + r) / 2, "That is the arithmetic mean."),
+            "precision": (p, "That is the precision alone."),
+            "recall": (r, "That is the recall alone."),
+            "product": (p * r, "The harmonic mean is 2 p r / (p + r)."),
+        },
+        tolerance=0.002,
+    )
+
+
+CHAPTERS = (insight, keep, concepts)
