@@ -1,5 +1,7 @@
 """Read the German Traffic Sign Recognition Benchmark (GTSRB) in its official layout.
 
+The folders are those of the archives::
+
     root/GTSRB/Final_Training/Images/000CC/TTTTT_FFFFF.ppm      class CC, track TTTTT, frame FFFFF
     root/GTSRB/Final_Training/Images/000CC/GT-000CC.csv
     root/GTSRB/Final_Test/Images/00000.ppm ...
