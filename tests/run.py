@@ -57,7 +57,7 @@ def main():
     quick = "not book and not browser and not cluster"
     groups = {
         "unit tests": lambda: pytest("-q", "-n", "2", "-m", quick),
-        "in Chromium": lambda: pytest("-q", "-n", "2", "-m", "browser", "tests/web"),
+        "in Chromium": lambda: pytest("-q", "-n", "2", "-m", "browser", "tests/web", "tests/book"),
         "the site": lambda: pytest("-q", "-m", "book"),
         "every cell": lambda: (convert_chapters(), pytest_cells())[1],
         "clusters": lambda: pytest("-q", "-m", "cluster", "--durations", "5", "tests/hpc"),

@@ -1,6 +1,5 @@
 """Every page of the built site in Chromium: no complaint, no other site, no sideways scrolling."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -20,19 +19,10 @@ WIDTHS = (320, 768, 1440)
 pytestmark = pytest.mark.book
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    from playwright.sync_api import sync_playwright
-
-    program = shutil.which("chromium")
-    if not program:
-        pytest.skip("chromium is missing: on Debian and Ubuntu, apt-get install chromium")
+@pytest.fixture(scope="module", autouse=True)
+def built():
     if not (SITE / "index.html").exists():
         pytest.fail("the site is not built: test_site.py builds it, or make book")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("page", PAGES)

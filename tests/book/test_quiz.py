@@ -1,7 +1,6 @@
 """The quiz directive: what a page holds, what other formats say, and its use in a browser."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -179,25 +178,13 @@ def test_a_question_with_code_stands_behind_tildes(path):
 # --- in a browser --------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def browser():
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("needs the Debian package chromium")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield running
-        running.close()
-
-
 @pytest.fixture
-def opened(browser, site):
+def opened(chromium, site):
     """Open the page from the disk, and fail on whatever the quiz complains about."""
     errors = []
 
     def go(**options):
-        page = browser.new_page(**options)
+        page = chromium.new_page(**options)
         page.set_default_timeout(10_000)  # ms
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto((site / "index.html").as_uri())

@@ -80,17 +80,3 @@ def widget_site(tmp_path_factory):
     out = folder / "html"
     Sphinx(source, None, out, folder / "trees", "html", settings, status=None).build()
     return out
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """Start Debian's Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    program = shutil.which("chromium")
-    if not program:
-        pytest.skip("chromium is missing: on Debian and Ubuntu, apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
