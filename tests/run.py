@@ -50,9 +50,6 @@ def main():
         # Cells run in another folder, where a relative path would name another.
         os.environ["COMPANION_DATA"] = os.path.abspath(Path(named).expanduser())
     os.environ.setdefault("COMPANION_RUNS", str(ROOT / "_build" / "runs"))
-    # Hundreds of processes compile the same few networks.
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / "_build" / "compiled"))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
     failed = []
     quick = "not book and not browser and not cluster"
     groups = {

@@ -10,8 +10,6 @@ spec = importlib.util.spec_from_file_location("run", Path(__file__).with_name("r
 def run(monkeypatch):
     monkeypatch.setenv("COMPANION_DATA", "data")
     monkeypatch.setenv("COMPANION_RUNS", "runs")
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "compiled")
-    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
