@@ -64,7 +64,7 @@ def checkout(folder, archive):
         "SPACE=${SPACE:-0.01}\n"
         # A network is compiled once, not in each of fifty lives. Where the reference runs it is
         # compiled afresh, so that both kinds are compared.
-        f"export JAX_COMPILATION_CACHE_DIR=${{COMPILED-{folder / 'compiled'}}}\n"
+        f"export COMPANION_COMPILED=${{COMPILED-{folder / 'compiled'}}}\n"
         "OAR_RESOURCES=/nodes=1/core=1\n"
     )
     return folder

@@ -65,7 +65,7 @@ def fill(path):
 
 def reference(slurm, name):
     """Run the training uninterrupted."""
-    job = train(slurm, name, COMPILED="")
+    job = train(slurm, name, COMPILED="off")
     return finished(slurm, job, name)
 
 
