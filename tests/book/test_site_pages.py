@@ -1,4 +1,7 @@
-"""Every page of the built site in Chromium: no complaint, no other site, no sideways scrolling."""
+"""Every page of the built site in Chromium: no complaint, no other site, no sideways scrolling.
+
+Named so that it comes after test_site.py, which builds the site.
+"""
 
 from pathlib import Path
 
