@@ -169,15 +169,21 @@ SCENES = {one.__name__: one for one in (submit, array, dependency, cancel, reque
 
 def shape(text):
     """Leave of a transcript what must not change: no numbers, digests, spaces, epochs."""
-    lines = []
+    lines, training = [], []
     for line in text.splitlines():
         line = re.sub(r"\b[0-9a-f]{12}\b", "0", line)
         line = re.sub(r"\d+([.:,\dT-]*\d)?Z?", "0", line)
-        line = " ".join(line.split())
-        # Which epoch was interrupted, and what it printed, is a matter of speed.
-        if not line.startswith("epoch "):
-            lines.append(re.sub(r"checkpoint: .*", "checkpoint: …", line))
-    return lines
+        line = re.sub(r"checkpoint: .*", "checkpoint: …", " ".join(line.split()))
+        if line.startswith("stopped by "):
+            # Slurm signals the training and the script at once: either may be the first to say so.
+            training.append(line)
+        elif line.startswith("hpc: stopped; "):
+            # Where the machine is busy, Slurm ends the script before it says this last word.
+            continue
+        elif not line.startswith("epoch "):
+            # Which epoch was interrupted, and what it printed, is a matter of speed.
+            lines.append(line)
+    return lines, training
 
 
 def check(scene, text):
