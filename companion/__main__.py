@@ -225,7 +225,7 @@ def _progress(epochs, label=""):
     "--executor",
     default="here",
     show_default=True,
-    help="here: in this process, one by one; together: in this process, in one program; "
+    help="here: in this process, one by one; together: in one program, for a GPU; "
     "local: in processes of their own; slurm: as an array of jobs.",
 )
 @click.option("--workers", default=1, show_default=True, help="Cells at a time (local, slurm).")

@@ -340,7 +340,8 @@ def run(
     executor : {"here", "together", "local", "slurm"}
         In this process, one after another; in this process, those that one compiled program can
         train side by side (`companion.training.vectorised`), whose ``seconds`` are then an equal
-        share of the time of all; in processes of their own on this computer, through submitit; as
+        share of the time of all (for accelerators: on a CPU this is slow for convolutions); in
+        processes of their own on this computer, through submitit; as
         one array of jobs that submitit submits to Slurm.
     root : path-like, optional
         Where the data are; see `companion.data.open_dataset`.

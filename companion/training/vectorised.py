@@ -28,6 +28,10 @@ def fit(
     into that for all, and `jax.lax.scan` runs over the batches of an epoch, with the images on
     the device. The result of each is that of ``model.fit`` alone, up to rounding.
 
+    It is meant for accelerators. On a CPU it helps small dense networks, by a quarter on two
+    cores; convolutional ones are many times slower than one after another, since XLA has no fast
+    convolution there for stacked kernels, nor within a loop.
+
     Parameters
     ----------
     models : sequence of keras.Model
@@ -51,9 +55,8 @@ def fit(
     initial_epoch : int
         As for ``fit``.
     how : {"vmap", "map"}, optional
-        Whether the models take each step side by side or one after another. By default side by
-        side where there is an accelerator: on a CPU, XLA has no fast convolution for stacked
-        kernels.
+        Whether the models take each step side by side or one after another; by default side by
+        side where there is an accelerator.
 
     Returns
     -------
