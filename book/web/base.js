@@ -301,6 +301,44 @@ export class Widget extends (globalThis.HTMLElement ?? Object) {
   }
 }
 
+// A widget with a window that stands at one of `positions`; `seen` are those whose output is shown.
+export class Stepper extends Widget {
+  makePlayer(clear = () => this.restart()) {
+    this.player = new Player({
+      count: () => this.positions.length,
+      go: (index, { quiet }) => this.goTo(...this.positions[index], quiet),
+      all: () => this.showAll(),
+      clear,
+    });
+  }
+
+  showAll() {
+    this.positions.forEach((position) => this.seen.add(String(position)));
+    this.render();
+    this.say(`All ${this.positions.length} numbers of the output are shown.`);
+  }
+
+  rewind() {
+    this.player.stop(true);
+    this.player.index = 0;
+    this.at = [0, 0];
+    this.seen = new Set(["0,0"]);
+  }
+
+  restart() {
+    this.rewind();
+    this.render();
+  }
+
+  goTo(i, j, quiet = false) {
+    if (!quiet) this.player.stop(true);
+    this.at = [i, j];
+    this.seen.add(`${i},${j}`);
+    this.player.index = this.positions.findIndex(([a, b]) => a === i && b === j);
+    this.render(quiet);
+  }
+}
+
 export function define(name, widget) {
   if (!customElements.get(name)) customElements.define(name, widget);
 }

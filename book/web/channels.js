@@ -1,6 +1,6 @@
 // Channels and filters: how the kernels of one filter and its bias make one map, and how many numbers that is.
 import { convLayer, convParameters, crossCorrelate, outputSize } from "./arithmetic.js";
-import { CellTable, Player, Widget, define, factor, format, h, numberField, plural, shades } from "./base.js";
+import { CellTable, Stepper, define, factor, format, h, numberField, plural, shades } from "./base.js";
 
 // The small case that the chapter works out by hand; whatever lies beyond is made up.
 const PIXELS = [
@@ -26,7 +26,7 @@ function biasOf(f) {
   return ((f + 1) % 3) || -1;
 }
 
-class Channels extends Widget {
+class Channels extends Stepper {
   static title = "Channels and filters";
 
   build() {
@@ -44,12 +44,7 @@ class Channels extends Widget {
     });
     this.bias = new CellTable({ label: "bias", edit: (i, j, value) => { this.biases.set(this.filter, value); this.render(); } });
     this.output = new CellTable({ label: "map", choose: (i, j) => this.goTo(i, j) });
-    this.player = new Player({
-      count: () => this.positions.length,
-      go: (index, { quiet }) => this.goTo(...this.positions[index], quiet),
-      all: () => { this.positions.forEach((position) => this.seen.add(String(position))); this.render(); },
-      clear: () => this.restart(),
-    });
+    this.makePlayer();
     this.reason = h("p", { class: "kc-reason" });
     this.stack = h("div");
     this.sum = h("p", { class: "kc-sum" });
@@ -66,10 +61,7 @@ class Channels extends Widget {
   }
 
   restart() {
-    this.player.stop(true);
-    this.player.index = 0;
-    this.at = [0, 0];
-    this.seen = new Set(["0,0"]);
+    this.rewind();
     this.positions = [];
     this.filter = Math.min(this.filter, this.filters - 1);
     this.filterField.input.max = this.filters;
@@ -108,14 +100,6 @@ class Channels extends Widget {
 
   pointAt(i, j) {
     this.goTo(Math.min(i, this.shown[0] - 1), Math.min(j, this.shown[1] - 1));
-  }
-
-  goTo(i, j, quiet = false) {
-    if (!quiet) this.player.stop(true);
-    this.at = [i, j];
-    this.seen.add(`${i},${j}`);
-    this.player.index = this.positions.findIndex(([a, b]) => a === i && b === j);
-    this.render(quiet);
   }
 
   render(quiet = false) {

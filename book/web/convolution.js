@@ -1,7 +1,7 @@
 // Convolution by hand: a window slides over numbers; each product and the sum are written out.
 import { convolve, crossCorrelate, flip } from "./arithmetic.js";
 import {
-  CellTable, Player, Widget, checkField, dataOf, define, factor, format, h, selectField, shades,
+  CellTable, Stepper, checkField, dataOf, define, factor, format, h, selectField, shades,
 } from "./base.js";
 
 const THIRD = [["1/3", "1/3", "1/3"]];
@@ -45,7 +45,7 @@ function turn(rows) {
   return rows.map((row) => [...row].reverse()).reverse();
 }
 
-class Convolution extends Widget {
+class Convolution extends Stepper {
   static title = "Convolution, one window at a time";
 
   build() {
@@ -80,12 +80,7 @@ class Convolution extends Widget {
     });
     this.turned = new CellTable({ label: "w, flipped" });
     this.output = new CellTable({ label: "output y", choose: (i, j) => this.goTo(i, j) });
-    this.player = new Player({
-      count: () => this.positions.length,
-      go: (index, { quiet }) => this.goTo(...this.positions[index], quiet),
-      all: () => { this.positions.forEach((position) => this.seen.add(String(position))); this.render(true); },
-      clear: () => this.restart(),
-    });
+    this.makePlayer();
     this.formula = h("p", { class: "kc-note" });
     this.sum = h("p", { class: "kc-sum" });
     this.size = h("p", { class: "kc-note" });
@@ -125,14 +120,6 @@ class Convolution extends Widget {
     if (!quiet) this.restart();
   }
 
-  restart() {
-    this.player.stop(true);
-    this.player.index = 0;
-    this.at = [0, 0];
-    this.seen = new Set(["0,0"]);
-    this.render();
-  }
-
   // Lays the window so that the cell that was pointed at is in it, near its middle.
   pointAt(i, j) {
     const clamp = (value, size) => Math.min(Math.max(value, 0), size - 1);
@@ -142,15 +129,7 @@ class Convolution extends Widget {
     );
   }
 
-  goTo(i, j, quiet = false) {
-    if (!quiet) this.player.stop(true);
-    this.at = [i, j];
-    this.seen.add(`${i},${j}`);
-    this.player.index = this.positions.findIndex(([a, b]) => a === i && b === j);
-    this.render(false, quiet);
-  }
-
-  render(all = false, quiet = false) {
+  render(quiet = false) {
     const compute = this.flipped ? convolve : crossCorrelate;
     this.y = this.axes === 1 ? [compute(this.x[0], this.w[0])] : compute(this.x, this.w);
     this.positions = this.y.flatMap((row, i) => row.map((_, j) => [i, j]));
@@ -173,7 +152,6 @@ class Convolution extends Widget {
     }))));
     this.output.setStop(i0, j0);
     this.write(place, quiet);
-    if (all) this.say(`All ${this.positions.length} numbers of the output are shown.`);
   }
 
   write(place, quiet) {

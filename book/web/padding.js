@@ -1,6 +1,6 @@
 // Padding, stride, dilation: which cells each output reads, which are never read, and the formula.
 import { outputSize, paddingSides } from "./arithmetic.js";
-import { CellTable, Player, Widget, define, h, list, numberField, plural, selectField } from "./base.js";
+import { CellTable, Stepper, define, h, list, numberField, plural, selectField } from "./base.js";
 
 const PRESETS = {
   uneven: ["padded, and a zero left over: 4, 3, stride 2, padding 1", [4, 3, 2, 1, 1]],
@@ -15,7 +15,7 @@ const PRESETS = {
 };
 const LIMIT = { size: 16, kernel: 7, stride: 5, dilation: 4, padding: 4 };
 
-class Padding extends Widget {
+class Padding extends Stepper {
   static title = "Padding, stride and dilation";
 
   build() {
@@ -49,12 +49,7 @@ class Padding extends Widget {
     this.input = new CellTable({ label: "input", point: (i, j) => this.pointAt(i, j) });
     this.output = new CellTable({ label: "output", choose: (i, j) => this.goTo(i, j) });
     this.reads = h("table", { class: "kc-reads" });
-    this.player = new Player({
-      count: () => this.positions.length,
-      go: (index, { quiet }) => this.goTo(...this.positions[index], quiet),
-      all: () => { this.positions.forEach((position) => this.seen.add(String(position))); this.render(); },
-      clear: () => this.restart(this.presetField.select.value),
-    });
+    this.makePlayer(() => this.restart(this.presetField.select.value));
     this.reason = h("p", { class: "kc-reason" });
     this.formula = h("p", { class: "kc-sum" });
     this.reading = h("p");
@@ -86,10 +81,7 @@ class Padding extends Widget {
   restart(preset = "own") {
     this.presetField.set(preset);
     this.amountField.element.hidden = !Number.isInteger(this.padding);
-    this.player.stop(true);
-    this.player.index = 0;
-    this.at = [0, 0];
-    this.seen = new Set(["0,0"]);
+    this.rewind();
     const options = { stride: this.stride, padding: this.padding, dilation: this.dilation };
     this.positions = [];
     try {
@@ -128,14 +120,6 @@ class Padding extends Widget {
       return [...Array(this.count).keys()].reduce((best, output) => (distance(output) < distance(best) ? output : best), 0);
     };
     this.goTo(this.axes === 1 ? 0 : nearest(i - this.before), nearest(j - this.before));
-  }
-
-  goTo(i, j, quiet = false) {
-    if (!quiet) this.player.stop(true);
-    this.at = [i, j];
-    this.seen.add(`${i},${j}`);
-    this.player.index = this.positions.findIndex(([a, b]) => a === i && b === j);
-    this.render(quiet);
   }
 
   render(quiet = false) {

@@ -1,6 +1,6 @@
 // Pooling: one number for each window, and the rows and columns that no window reads.
 import { averagePool, maxPool, paddingSides } from "./arithmetic.js";
-import { CellTable, Player, Widget, define, factor, format, h, list, numberField, selectField, shades } from "./base.js";
+import { CellTable, Stepper, define, factor, format, h, list, numberField, selectField, shades } from "./base.js";
 
 const INPUTS = {
   2: {
@@ -15,7 +15,7 @@ const INPUTS = {
   },
 };
 
-class Pooling extends Widget {
+class Pooling extends Stepper {
   static title = "Pooling";
 
   build() {
@@ -48,12 +48,7 @@ class Pooling extends Widget {
       edit: (i, j, value) => { this.x[i - this.before[0]][j - this.before[1]] = value; this.inputField.set("own"); this.render(); },
     });
     this.output = new CellTable({ label: "output y", choose: (i, j) => this.goTo(i, j) });
-    this.player = new Player({
-      count: () => this.positions.length,
-      go: (index, { quiet }) => this.goTo(...this.positions[index], quiet),
-      all: () => { this.positions.forEach((position) => this.seen.add(String(position))); this.render(); },
-      clear: () => this.restart(),
-    });
+    this.makePlayer();
     this.reason = h("p", { class: "kc-reason" });
     this.sum = h("p", { class: "kc-sum" });
     this.formula = h("p", { class: "kc-sum" });
@@ -82,14 +77,6 @@ class Pooling extends Widget {
     this.restart();
   }
 
-  restart() {
-    this.player.stop(true);
-    this.player.index = 0;
-    this.at = [0, 0];
-    this.seen = new Set(["0,0"]);
-    this.render();
-  }
-
   // The input cells of one axis that an output's window covers, those over the border left out.
   cells(axis, output) {
     const start = output * this.strides[axis] - this.before[axis];
@@ -99,14 +86,6 @@ class Pooling extends Widget {
   pointAt(i, j) {
     const place = (axis, cell) => Math.min(Math.max(Math.floor((cell + this.before[axis]) / this.strides[axis]), 0), this.shape[axis] - 1);
     this.goTo(place(0, i), place(1, j));
-  }
-
-  goTo(i, j, quiet = false) {
-    if (!quiet) this.player.stop(true);
-    this.at = [i, j];
-    this.seen.add(`${i},${j}`);
-    this.player.index = this.positions.findIndex(([a, b]) => a === i && b === j);
-    this.render(quiet);
   }
 
   compute() {
