@@ -49,7 +49,7 @@ $(BENCH)/.ready: requirements.txt benchmarks/requirements.txt pyproject.toml
 		-r benchmarks/requirements.txt -c $(BENCH)/constraints.txt --editable .
 	@touch $@
 
-bench: $(BENCH)/.ready  ## Time training against TensorFlow and PyTorch (half an hour, nothing else running)
+bench: $(BENCH)/.ready  ## Time training against TensorFlow and PyTorch, on a machine that does nothing else
 	@$(BENCH)/bin/python benchmarks/speed.py
 
 serve: book  ## Show the site on http://127.0.0.1:8000 (PORT=… for another port)

@@ -30,6 +30,8 @@ from pathlib import Path
 
 import numpy as np
 
+from companion.experiments.runs import machine, write_text
+
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "published" / "speed.json"
 # name: builder in companion.training.models, shape of an image, batch
@@ -406,20 +408,11 @@ def main():
         name, folder = arguments.prepare
         prepare(name, Path(folder))
         return
-    load, rows = [os.getloadavg()[0]], []
-    for name in arguments.models:
-        found = measure(
-            name, arguments.variants, rounds=arguments.rounds, seconds=arguments.seconds
-        )
-        print(*table(found), sep="\n", flush=True)
-        rows += found
-        load.append(os.getloadavg()[0])
+    where = machine()
     result = {
         "processor": processor(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
+        "cores": where["cores"],
+        "system": where["system"],
         "versions": {
             "python": platform.python_version(),
             **{
@@ -429,11 +422,19 @@ def main():
         },
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         # Of the minute before, at the start and after each network.
-        "load": [round(value, 2) for value in load],
+        "load": [round(os.getloadavg()[0], 2)],
         "rounds": arguments.rounds,
-        "rows": rows,
+        "rows": [],
     }
-    arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+    for name in arguments.models:
+        found = measure(
+            name, arguments.variants, rounds=arguments.rounds, seconds=arguments.seconds
+        )
+        print(*table(found), sep="\n", flush=True)
+        result["rows"] += found
+        result["load"].append(round(os.getloadavg()[0], 2))
+        # After each network: a run that is interrupted keeps what it has.
+        write_text(arguments.output, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":
