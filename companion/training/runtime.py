@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 VARIABLE = "COMPANION_ALLOCATOR"
@@ -24,11 +25,9 @@ _JAX_SETTINGS = {
 }
 # glibc's numbers for mallopt, from malloc.h
 _ARENA_MAX, _MMAP_MAX, _TOP_PAD, _TRIM_THRESHOLD = -8, -4, -2, -1
-_state = None
-_threads_state = None
-_compiled_state = None
 
 
+@cache
 def keep_memory():
     """Make glibc keep freed memory for the next training step, instead of giving it back.
 
@@ -48,10 +47,7 @@ def keep_memory():
     >>> keep_memory() == keep_memory()
     True
     """
-    global _state
-    if _state is None:
-        _state = _keep_memory()
-    return _state
+    return _keep_memory()
 
 
 def _jax_runs():
@@ -74,6 +70,7 @@ def _keep_memory():
     return "as the system has it (glibc refused to change)"
 
 
+@cache
 def fit_threads():
     """Start as many threads as the process may use cores, where a container limits them.
 
@@ -97,10 +94,7 @@ def fit_threads():
     >>> fit_threads() == fit_threads()
     True
     """
-    global _threads_state
-    if _threads_state is None:
-        _threads_state = _fit_threads()
-    return _threads_state
+    return _fit_threads()
 
 
 def cores_of_quota(text):
@@ -149,6 +143,7 @@ def _fit_threads():
     return f"{threads} for {seen} cores"
 
 
+@cache
 def keep_compiled():
     """Keep compiled programs in the user's cache folder, for the next process.
 
@@ -167,10 +162,7 @@ def keep_compiled():
     >>> keep_compiled() == keep_compiled()
     True
     """
-    global _compiled_state
-    if _compiled_state is None:
-        _compiled_state = _keep_compiled()
-    return _compiled_state
+    return _keep_compiled()
 
 
 def _processor():
