@@ -348,7 +348,8 @@ def run(
     test : bool
         Open the test set at the end of each cell.
     minutes : float, optional
-        Make a checkpoint within an epoch whenever so many minutes have passed.
+        Make a checkpoint within an epoch whenever so many minutes have passed; ``"together"``
+        makes one after each epoch alone.
     workers : int
         Cells at a time, for ``"local"`` and ``"slurm"``; at least 1.
     slurm : dict of str to str, optional
@@ -421,14 +422,19 @@ def _run_together(work, todo, total, progress, callbacks, stop):
 
     from companion.training import vectorised
 
-    alone, loaded = [], {}
-    prepared = {}
+    alone, loaded, prepared, epochs_done = [], {}, {}, {}
     for number, cell in todo:
         place = work.folder / name(cell)
         # Finished, and only the test set is to be opened.
         if (place / runs.REPORT).is_file() and _status(work.folder, cell) == "finished":
             alone.append((number, cell))
             continue
+        done = _checkpoint(place / "last.npz")
+        if done is None or done[1] or cell.flips:
+            # Within an epoch only fit itself can go on; flipped images are each cell's own.
+            alone.append((number, cell))
+            continue
+        epochs_done[number] = done[0]
         try:
             kind = replace(cell, seed=cell.seed if cell.recipe is None else 0)
             key = (kind.recipe, kind.budget, kind.scale, kind.seed)
@@ -441,13 +447,8 @@ def _run_together(work, todo, total, progress, callbacks, stop):
                 progress(number, total, cell, _status(work.folder, cell))
     groups = {}
     for number, one in prepared.items():
-        settings, last = one.settings, work.folder / name(one.settings) / "last.npz"
-        done = _checkpoint(last)
-        if done is None or done[1] or settings.flips:
-            # Within an epoch only fit itself can go on; flipped images are each cell's own.
-            alone.append((number, settings))
-            continue
-        own = (settings.epochs, settings.batch_size, done[0], one.x.shape)
+        settings = one.settings
+        own = (settings.epochs, settings.batch_size, epochs_done[number], one.x.shape)
         groups.setdefault(own, []).append(number)
     for (*_, epoch, _), numbers in groups.items():
         members = [prepared[number] for number in numbers]
@@ -476,29 +477,25 @@ def _train_together(work, members, epoch, total, progress, callbacks, stop):
     from contextlib import ExitStack, suppress
 
     from companion.training import vectorised
-    from companion.training.callbacks import Checkpoints, TensorBoard
+    from companion.training.callbacks import TensorBoard
 
     started = {}
     with ExitStack() as locks:
         try:
-            for number, one in members.items():
+            for number, one in list(members.items()):
                 if progress:
                     progress(number, total, one.settings, "begins")
-                place = work.folder / name(one.settings)
-                locks.enter_context(experiments.alone(place))
-                described = asdict(one.settings)
-                seed = described.pop("seed")
-                run = runs.start(
-                    place,
-                    data=one.data,
-                    seed=seed,
-                    name=one.settings.experiment,
-                    resume=True,
-                    **described,
-                )
-                started[number] = (run, Checkpoints(place, seed=seed))
+                try:
+                    started[number] = _start(work, one, locks)
+                except Exception as error:  # the others go on
+                    _note(work.folder / name(one.settings), one.settings, error)
+                    if progress:
+                        progress(number, total, one.settings, _status(work.folder, one.settings))
+                    del members[number]
+            if not members:
+                return
             # The last one is asked when all others have their checkpoint.
-            started[number][1].stop = stop
+            list(started.values())[-1][1].stop = stop
             chosen = list(members.values())
             histories = vectorised.fit(
                 [one.model for one in chosen],
@@ -529,12 +526,24 @@ def _train_together(work, members, epoch, total, progress, callbacks, stop):
                         run.fail(error)
             if not isinstance(error, Exception):
                 raise
-            for number, one in members.items():
-                if number not in started:
-                    _note(work.folder / name(one.settings), one.settings, error)
     if progress:
         for number, one in members.items():
             progress(number, total, one.settings, _status(work.folder, one.settings))
+
+
+def _start(work, prepared, locks):
+    """Begin a run, or go on with it, and keep others out of it."""
+    from companion.training.callbacks import Checkpoints
+
+    settings = prepared.settings
+    place = work.folder / name(settings)
+    locks.enter_context(experiments.alone(place))
+    described = asdict(settings)
+    seed = described.pop("seed")
+    run = runs.start(
+        place, data=prepared.data, seed=seed, name=settings.experiment, resume=True, **described
+    )
+    return run, Checkpoints(place, seed=seed)
 
 
 def _run_submitit(work, todo, total, executor, workers, slurm, progress):

@@ -266,6 +266,20 @@ def test_cells_that_are_trained_together_end_as_each_does_alone(tmp_path):
         assert {path.name for path in (tmp_path / "together" / sweep.name(cell)).iterdir()} == names
 
 
+@pytest.mark.slow
+def test_of_cells_trained_together_one_that_cannot_begin_does_not_stop_the_others(
+    tmp_path, monkeypatch
+):
+    from filelock import FileLock
+
+    monkeypatch.setattr("filelock.FileLock", lambda path, timeout: FileLock(path, timeout=0))
+    cells = sweep.grid(**TINY, seed=[0, 1])
+    with experiment.alone(tmp_path / sweep.name(cells[0])):
+        table = sweep.run(cells, tmp_path, executor="together")
+    assert table["status"].tolist() == ["failed", "finished"]
+    assert "is being trained in by another process" in table["error"][0]
+
+
 class SignalAfter(keras.callbacks.Callback):
     """Ask to stop within an epoch, as a scheduler does."""
 
