@@ -28,9 +28,8 @@ def fit(
     into that for all, and `jax.lax.scan` runs over the batches of an epoch, with the images on
     the device. The result of each is that of ``model.fit`` alone, up to rounding.
 
-    It is meant for accelerators. On a CPU it helps small dense networks, by a quarter on two
-    cores; convolutional ones are many times slower than one after another, since XLA has no fast
-    convolution there for stacked kernels, nor within a loop.
+    It is meant for accelerators. On a CPU, XLA has no fast convolution for stacked kernels, nor
+    within a loop: there, train convolutional networks one after another.
 
     Parameters
     ----------
