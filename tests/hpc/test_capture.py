@@ -112,7 +112,8 @@ def cancel(slurm, name):
     t(f"scancel {job}")
     slurm.wait_end(job)
     t(f"scontrol show job {job}", keep="JobState")
-    t(f"tail -n 3 runs/train-{job}.log")
+    # Without slurmstepd's word, which comes before or after the log is closed.
+    t(f"grep -E '^(hpc:|stopped)' runs/train-{job}.log")
     job = t(command).split()[-1]
     slurm.wait_log(job, "life 2")
     t(f"grep life runs/train-{job}.log")
