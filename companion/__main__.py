@@ -98,6 +98,7 @@ def cook(path, recipe, scale, seed, root, overwrite):
 @click.option("--flips/--no-flips", default=None, help="Add images that a flip makes of others.")
 @click.option("--learning-rate", type=float, help="Of Adam.")
 @click.option("--schedule", help="constant, or cosine: the learning rate falls to 0.")
+@click.option("--weight-decay", type=float, help="Share of the weights that Adam takes off.")
 @click.option("--scale", type=float, help="Share of the images used, whatever the budget says.")
 @click.option("--seed", type=int, help="Of everything drawn at random.")
 @click.option("--root", type=click.Path(path_type=Path), help="Folder of the data.")
@@ -119,8 +120,8 @@ def train(
 ):
     r"""Train EXPERIMENT and write its report into FOLDER.
 
-    EXPERIMENT is mnist-dense, mnist-cnn, gtsrb-v1, gtsrb-v2, gtsrb-v3 or gtsrb-small. What is
-    not given is as in its chapter.
+    EXPERIMENT is mnist-dense, mnist-cnn, gtsrb-v1, gtsrb-v2, gtsrb-v3, gtsrb-small or
+    gtsrb-compact. What is not given is as in its chapter.
 
     After every epoch a checkpoint is written. SIGTERM, SIGINT (Ctrl-C), SIGUSR1 and SIGUSR2 stop
     the training at the end of the batch, with a checkpoint; the same command with --resume goes

@@ -308,6 +308,7 @@ def _csv(losses):
 @click.option("--fraction", type=float, help="Share held out for validation.")
 @click.option("--learning-rate", type=float, help="Of Adam.")
 @click.option("--schedule", help="constant or cosine.")
+@click.option("--weight-decay", type=float, help="Share of the weights that Adam takes off.")
 @click.option("--seed", type=int, help="Of everything drawn at random.")
 @click.option("--root", type=click.Path(path_type=Path), help="Folder of the data.")
 @click.option("--address", help="host:port of the first process, where Slurm does not say it.")
