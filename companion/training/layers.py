@@ -3,7 +3,8 @@
 `Conv2D`, `MaxPooling2D` and `Dropout` are Keras' own layers with the same arguments, weights and
 saved format; a file written with them opens as Keras' own. Only how they compute differs, and
 only for JAX on a CPU: everywhere else, and for the arguments that are not named below, they call
-Keras' own code. Put them in place of Keras' layers in a network, or let `faster` do it.
+Keras' own code. Put them in place of Keras' layers in a network, or let `faster` do it. Taught in
+the chapter *How fast, and why*.
 
 What Keras on JAX spends its time on there, and what is done here instead:
 
@@ -162,7 +163,8 @@ class Conv2D(keras.layers.Conv2D):
     """Compute a 2D convolution as `keras.layers.Conv2D` does.
 
     Takes the same arguments. The fast way is for float32 and float64, "channels_last", stride 1,
-    without dilation or groups; results agree with Keras' to rounding.
+    without dilation or groups; results agree with Keras' to rounding. Taught in the chapter
+    *How fast, and why*.
 
     Examples
     --------
@@ -245,7 +247,8 @@ class MaxPooling2D(keras.layers.MaxPooling2D):
 
     Takes the same arguments. The fast way is for float32 and float64, "channels_last", windows of
     at most 16 values that do not overlap, without padding; results and gradients are Keras' bit
-    for bit, also where a window holds its maximum more than once.
+    for bit, also where a window holds its maximum more than once. Taught in the chapter
+    *How fast, and why*.
 
     Examples
     --------
@@ -295,7 +298,7 @@ class Dropout(keras.layers.Dropout):
 
     Takes the same arguments, and the state of its seed goes on as in Keras: runs repeat and resume
     bit for bit. From one seed other elements are dropped than by Keras, with the same probability.
-    With ``noise_shape`` it is Keras'.
+    With ``noise_shape`` it is Keras'. Taught in the chapter *How fast, and why*.
 
     Examples
     --------
@@ -328,6 +331,8 @@ def _is_input(layer):
 
 def faster(model):
     """Copy a network with the layers of this module in place of Keras' own.
+
+    Taught in the chapter *How fast, and why*.
 
     Parameters
     ----------
