@@ -14,9 +14,12 @@ operation            where                                          here
 maximum              windows that do not overlap, no padding, up    one bit for each place that
                      to 16 values                                   holds the maximum, not a second
                                                                     search in the gradient
-convolution          stride 1, from 96 channels on                  windows as rows (im2col), one
-                                                                    matrix product
-gradient of kernels  stride 1, up to 16 channels, or from 64 on     the same
+convolution          3×3, stride 1, from 32 channels on, images     Winograd's: 16 products for four
+                     from 9×9 on                                    outputs that take 36
+convolution          stride 1, from 96 channels on, smaller         windows as rows (im2col), one
+                     images, while training                         matrix product
+gradient of kernels  stride 1, up to 16 channels, or from 64 on     windows as rows, one matrix
+                                                                    product
 gradient of kernels  stride 1, up to 16 channels and 16 filters,    whole lines of the image as
                      images up to 32 wide                           rows, one matrix product for
                                                                     each line of the kernel
@@ -87,10 +90,63 @@ def _library(x, kernel, padding):
     )
 
 
+# Winograd's F(2×2, 3×3): Lavin and Gray, "Fast algorithms for convolutional neural networks"
+# (2016), equation 8. Each says how its outputs are made of its inputs, along one axis.
+_OF_IMAGE = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))
+_OF_KERNEL = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+_OF_PRODUCTS = ((1, 1, 1, 0), (0, 1, -1, -1))
+
+
+def _combined(signs, parts):
+    """Add and subtract arrays as each line of signs, of -1, 0 and 1, says."""
+    lines = (
+        [part if sign > 0 else -part for sign, part in zip(line, parts, strict=True) if sign]
+        for line in signs
+    )
+    return [functools.reduce(jnp.add, line) for line in lines]
+
+
+def _along_both(signs, grid):
+    """Combine a square grid of arrays along its columns, then along its lines."""
+    half = [_combined(signs, line) for line in grid]
+    return list(zip(*[_combined(signs, column) for column in zip(*half, strict=True)], strict=True))
+
+
+def _winograd(x, kernel, padding):
+    """Compute a 3×3 convolution, four outputs (2×2) from each 4×4 piece of an image."""
+    _, _, channels, filters = kernel.shape
+    (top, bottom), (left, right) = padding
+    height, width = x.shape[1] + top + bottom - 2, x.shape[2] + left + right - 2
+    # An odd size is computed one larger, of zeros.
+    x = _pad(x, ((top, bottom + height % 2), (left, right + width % 2)))
+    lines, columns = -(-height // 2), -(-width // 2)
+    corners = [[x[:, i::2, j::2][:, :lines, :columns] for j in range(4)] for i in range(4)]
+    pieces = jnp.stack(sum(_along_both(_OF_IMAGE, corners), ()))
+    matrix = jnp.asarray(_OF_KERNEL, kernel.dtype)
+    kernels = jnp.einsum("ai,bj,ijcf->abcf", matrix, matrix, kernel)
+    products = jnp.matmul(
+        pieces.reshape(16, -1, channels), kernels.reshape(16, channels, filters)
+    ).reshape(4, 4, x.shape[0], lines, columns, filters)
+    found = _along_both(_OF_PRODUCTS, [list(line) for line in products])
+    found = jnp.stack([jnp.stack(line, axis=3) for line in found], axis=2)
+    return found.reshape(x.shape[0], 2 * lines, 2 * columns, filters)[:, :height, :width]
+
+
+def _suits_winograd(x, kernel):
+    kh, kw, channels, _ = kernel.shape
+    return (kh, kw) == (3, 3) and channels >= 32 and min(x.shape[1:3]) >= 9
+
+
+def _alone(x, kernel, padding):
+    """Compute a convolution that nobody asks a gradient of."""
+    way = _winograd if _suits_winograd(x, kernel) else _library
+    return way(x, kernel, padding)
+
+
 def _forward(x, kernel, padding):
     kh, kw, channels, filters = kernel.shape
-    if channels < 96:
-        return _library(x, kernel, padding)
+    if channels < 96 or _suits_winograd(x, kernel):
+        return _alone(x, kernel, padding)
     x = _pad(x, padding)
     size = (x.shape[1] - kh + 1, x.shape[2] - kw + 1)
     rows = _windows(x, (kh, kw), size)
@@ -143,7 +199,7 @@ def _input_gradient(kernel, g, padding):
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _convolve(x, kernel, padding):
     """Compute a convolution of stride 1."""
-    return _forward(x, kernel, padding)
+    return _alone(x, kernel, padding)
 
 
 def _convolve_keep(x, kernel, padding):
@@ -209,7 +265,9 @@ def _first_larger(a, b):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _largest(x, window):
-    return _largest_keep(x, window)[0]
+    # Without a gradient there is nothing to keep, and XLA's own is fast.
+    size = (1, *window, 1)
+    return lax.reduce_window(x, np.asarray(-np.inf, x.dtype), lax.max, size, size, "VALID")
 
 
 def _largest_keep(x, window):
