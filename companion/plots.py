@@ -438,6 +438,73 @@ def against(table, x, label, *, value="accuracy", low="low", high="high", xlabel
     return fig, ax
 
 
+def timings(table, label, group, *, value="step_ms", spread="step_ms_spread", xlabel=None):
+    """Draw times with their spread on a logarithmic axis, some to a line.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Such as the rows of ``published/speed.json``.
+    label : str
+        Column whose values name a line, in the table's order from the top.
+    group : str
+        Column whose values get a marker and a colour each, one below the other in a line.
+    value : str
+        Column of the times, above 0.
+    spread : str
+        Column of the least and the largest time of each, as pairs.
+    xlabel : str, optional
+        By default the name of the column of times.
+
+    Returns
+    -------
+    fig : matplotlib.figure.Figure
+    ax : matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame(
+    ...     {"model": ["a"], "variant": ["ours"], "step_ms": [3.0], "step_ms_spread": [[2.0, 5.0]]}
+    ... )
+    >>> fig, ax = timings(table, "model", "variant")
+    >>> ax.get_xlabel(), ax.get_xscale()
+    ('step_ms', 'log')
+    >>> plt.close(fig)
+    """
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    names, kinds = (list(dict.fromkeys(table[column])) for column in (label, group))
+    fig, ax = plt.subplots(figsize=(7, 0.22 * len(names) * len(kinds) + 1), layout="constrained")
+    for number, kind in enumerate(kinds):
+        rows = table[table[group] == kind]
+        offset = 0.8 * ((number + 0.5) / len(kinds) - 0.5)
+        middle = rows[value].to_numpy(float)
+        low, high = np.array(rows[spread].tolist(), float).T
+        ax.errorbar(
+            middle,
+            [names.index(name) + offset for name in rows[label]],
+            xerr=np.clip([middle - low, high - middle], 0, None),
+            fmt=_MARKERS[number % len(_MARKERS)],
+            color=_COLOURS[number % len(_COLOURS)],
+            ms=6,
+            capsize=3,
+            label=kind,
+        )
+    for line in range(1, len(names)):
+        ax.axhline(line - 0.5, color="0.8", lw=0.7)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel(xlabel or value)
+    ax.grid(axis="x", alpha=0.3)
+    ax.legend()
+    return fig, ax
+
+
 def _grid(count, columns, size):
     """Lay out `count` axes without ticks and hide what the last row leaves empty."""
     rows = math.ceil(count / columns)

@@ -131,3 +131,27 @@ def test_against_draws_each_group_by_marker_and_colour():
     assert len({line.get_marker() for line in lines}) == 3
     assert len({line.get_color() for line in lines}) == 3
     assert ax.get_xscale() == "log"
+
+
+def timed():
+    """Give two networks timed in two ways, and a third in one."""
+    cells = [("a", "x", 20, 18, 30), ("a", "y", 5, 4, 6), ("b", "x", 300, 300, 300)]
+    cells += [("b", "y", 100, 90, 130), ("c", "y", 7, 5, 8)]
+    columns = ["model", "variant", "step_ms", "low", "high"]
+    table = pd.DataFrame(cells, columns=columns)
+    return table.assign(step_ms_spread=table[["low", "high"]].to_numpy().tolist())
+
+
+def test_timings_stand_in_their_network_s_line_with_their_spread():
+    fig, ax = plots.timings(timed(), "model", "variant", xlabel="ms")
+    fig.canvas.draw()
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b", "c"]
+    assert (ax.get_xlabel(), ax.get_xscale(), ax.get_ylim()) == ("ms", "log", (2.5, -0.5))
+    found = {c.get_label(): c.lines[0].get_xydata() for c in ax.containers}
+    np.testing.assert_allclose(found["x"], [[20, -0.2], [300, 0.8]])
+    np.testing.assert_allclose(found["y"], [[5, 0.2], [100, 1.2], [7, 2.2]])
+    bars = ax.containers[1].lines[2][0].get_segments()
+    np.testing.assert_allclose([bar[:, 0] for bar in bars], [[4, 6], [90, 130], [5, 8]])
+    assert len({c.lines[0].get_marker() for c in ax.containers}) == 2
+    assert {"10", "100"} <= {t.get_text() for t in ax.get_xticklabels()}
+    assert fig.get_size_inches()[0] <= 8

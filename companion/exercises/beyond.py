@@ -152,6 +152,137 @@ def _(draw):
     )
 
 
+# --- How fast, and why ---------------------------------------------------------------------------
+
+fast = Chapter("how-fast")
+
+
+@fast.question(
+    "floor", 1, hint="Two operations for each multiply-add, for each image of the batch."
+)
+def _(draw):
+    m, b, g = 1000 * draw.integer(100, 900), draw.one_of([32, 64, 128, 256]), draw.integer(40, 300)
+    right = 2 * m * b / g / 1e6
+    return Drawn(
+        f"A network takes {m:,} multiply-adds for one image. Matrix products run at {g} GFLOPs a "
+        f"second. Where is the floor of a forward pass of {b} images, in ms?",
+        right,
+        f"2 · {m:,} · {b} = {2 * m * b:,} FLOPs, at {g} million a millisecond: {right:.4g} ms.",
+        {
+            "multiply-adds for FLOPs": (
+                right / 2,
+                "A multiply-add is two floating-point operations.",
+            ),
+            "one image": (right / b, "That is one image; the batch holds more."),
+            "training step": (
+                3 * right,
+                "That is about a training step; the forward pass is a third of it.",
+            ),
+            "seconds": (right / 1000, "The answer is asked for in milliseconds."),
+        },
+    )
+
+
+@fast.question("faults", 1, hint="Bytes, divided by the bytes of a page.")
+def _(draw):
+    b, n, f = draw.one_of([64, 128, 256, 512]), 2 * draw.integer(6, 16), draw.one_of([16, 32, 64])
+    right = b * n * n * f // 1024
+    return Drawn(
+        f"A layer's outputs are {b} × {n} × {n} × {f} numbers in float32. The allocator gives them "
+        "back after each step. How many page faults does touching them cost in the next step, "
+        "with "
+        "pages of 4,096 bytes?",
+        right,
+        f"4 · {b} · {n}² · {f} = {4 * b * n * n * f:,} bytes, divided by 4,096: {right:,}.",
+        {
+            "numbers for bytes": (
+                -(-b * n * n * f // 4096),
+                "A float32 number takes four bytes.",
+            ),
+            "one image": (
+                -(-4 * n * n * f // 4096),
+                "Each image of the batch has outputs of its own.",
+            ),
+            "a fault a number": (
+                b * n * n * f,
+                "A fault brings a whole page, with 1,024 such numbers.",
+            ),
+            "float64": (2 * right, "That would be right for numbers of eight bytes."),
+        },
+    )
+
+
+@fast.question("im2col", 2, hint="A row for each place of the window in each image.")
+def _(draw):
+    b, n, c, k = draw.integer(2, 64), draw.integer(8, 40), draw.integer(2, 32), draw.one_of([3, 5])
+    m = output_size(n, k)
+    right = (b * m * m, k * k * c)
+    return Drawn(
+        f"Of {b} images of {n} × {n} with {c} channels, the windows of a convolution with kernel "
+        f"size {k}, without padding, are laid out as rows. Which shape has the matrix? Answer as "
+        "(rows, columns).",
+        right,
+        f"{b} · {m}² = {right[0]:,} places, and {k}² · {c} = {right[1]:,} numbers in a window.",
+        {
+            "size kept": ((b * n * n, k * k * c), "Without padding there are n − k + 1 places."),
+            "channels forgotten": ((b * m * m, k * k), "A window has all channels."),
+            "one image": ((m * m, k * k * c), "Every image has its own rows."),
+            "transposed": ((k * k * c, b * m * m), "Each window is a *row*."),
+        },
+    )
+
+
+@fast.question("intensity", 2, hint="FLOPs are twice the multiply-adds; a number has four bytes.")
+def _(draw):
+    c, f, k = draw.integer(1, 64), draw.one_of([8, 16, 32, 64, 128]), draw.one_of([1, 3, 5])
+    right = k * k * c * f / (2 * (c + f))
+    return Drawn(
+        f"A {k} × {k} convolution with `same` padding makes {f} maps of {c}, in float32. It reads "
+        "each input once and writes each output once; the kernel counts for nothing. How many "
+        "FLOPs "
+        "does it do for a byte?",
+        right,
+        f"At each place 2 · {k}² · {c} · {f} FLOPs, and 4 · ({c} + {f}) bytes: {right:.4g}.",
+        {
+            "multiply-adds for FLOPs": (right / 2, "A multiply-add is two FLOPs."),
+            "numbers for bytes": (4 * right, "A float32 number takes four bytes."),
+            "outputs only": (k * k * c / 2, "The inputs must be read as well."),
+            "inputs only": (k * k * f / 2, "The outputs must be written as well."),
+        },
+    )
+
+
+@fast.question("whole", 3, hint="What is not changed takes as long as before.")
+def _(draw):
+    whole, part, factor = draw.integer(40, 120), draw.integer(8, 35), draw.integer(3, 20)
+    after = whole - part + part / factor
+    right = whole / after
+    return Drawn(
+        f"Of a step of {whole} ms, the gradient of pooling takes {part} ms. It is made {factor} "
+        "times as fast; nothing else changes. How many times as fast is the step?",
+        right,
+        f"{whole} − {part} + {part} / {factor} = {after:.4g} ms; {whole} / {after:.4g} = "
+        f"{right:.4g}.",
+        {
+            "the part's factor": (float(factor), "That is the gain of the part alone."),
+            "part gone": (
+                whole / (whole - part),
+                "The part still takes some time: its own, divided by its factor.",
+            ),
+            "upside down": (after / whole, "That is the share of the time that is left."),
+            "gain for ratio": (
+                (whole - after) / whole,
+                "That is the share of the time that is saved.",
+            ),
+            "weighted mean": (
+                1 + (factor - 1) * part / whole,
+                "Times add up, not speeds: compute the new time first.",
+            ),
+        },
+        tolerance=0.002,
+    )
+
+
 # --- Things to keep in mind ----------------------------------------------------------------------
 
 keep = Chapter("keep-in-mind", "keep")
@@ -387,4 +518,4 @@ def _(draw):
     )
 
 
-CHAPTERS = (insight, keep, concepts)
+CHAPTERS = (insight, fast, keep, concepts)

@@ -26,7 +26,8 @@ def fit(
     schedule, in their part of the images and in the images themselves. One program holds them
     all: their variables are stacked, `jax.vmap` turns Keras' own ``train_step`` for one model
     into that for all, and `jax.lax.scan` runs over the batches of an epoch, with the images on
-    the device. The result of each is that of ``model.fit`` alone, up to rounding.
+    the device. The result of each is that of ``model.fit`` alone, up to rounding. Taught in the
+    chapter *How fast, and why*.
 
     It is meant for accelerators. On a CPU, XLA has no fast convolution for stacked kernels, nor
     within a loop: there, train convolutional networks one after another.
