@@ -25,6 +25,7 @@ def test_the_promised_runs_are_there():
             "gtsrb-v1",
             "gtsrb-small",
             "gtsrb-small-augmented",
+            "gtsrb-compact",
         )
     }
     assert all(found == {0, 1, 2} for found in seeds.values()), seeds

@@ -283,6 +283,122 @@ def _(draw):
     )
 
 
+# --- How far one can go --------------------------------------------------------------------------
+
+far = Chapter("how-far")
+
+
+@far.question("wrong", 1, hint="What is not right is wrong.")
+def _(draw):
+    percent = draw.integer(9601, 9985) / 100
+    right = 12_630 - round(12_630 * percent / 100)
+    return Drawn(
+        f"A network is right on {percent:.2f} % of the 12,630 test pictures. How many are wrong?",
+        right,
+        f"12,630 · {percent:.2f} % = {12_630 - right:,} are right, and {right:,} are left.",
+        {
+            "right ones": (12_630 - right, "Those are the pictures that it gets right."),
+            "of all training pictures": (
+                39_209 - round(39_209 * percent / 100),
+                "The training pictures are 39,209; the test pictures 12,630.",
+            ),
+            "of a hundred": (round(100 - percent), "That is of a hundred pictures."),
+        },
+    )
+
+
+@far.question("depthwise", 1, hint="One kernel for each map, and no map sees another.")
+def _(draw):
+    k, c = draw.integer(2, 7), draw.one_of([32, 48, 64, 96, 128])
+    right = c * (k * k + 1)
+    return Drawn(
+        f"How many parameters has a depthwise convolution of kernel size {k} on {c} maps, with a "
+        "bias for each?",
+        right,
+        f"{c} · ({k}² + 1) = {right:,}.",
+        {
+            "an ordinary convolution": (
+                c * (k * k * c + 1),
+                "That is a convolution of as many filters, each of which sees all maps.",
+            ),
+            "biases forgotten": (c * k * k, "Each map has a bias as well."),
+            "one kernel for all": (k * k + 1, "Each map has a kernel of its own."),
+        },
+    )
+
+
+@far.question("strided", 2, hint="Count the outputs, and what each takes.")
+def _(draw):
+    n, c, f = 2 * draw.integer(8, 32), draw.one_of([8, 16, 24, 32]), draw.one_of([16, 32, 48])
+    right = (n // 2) ** 2 * 9 * c * f
+    return Drawn(
+        f"A 3 × 3 convolution with `same` padding and stride 2 makes {f} maps of {c} of {n} × {n}. "
+        "How many multiply-adds does it take?",
+        right,
+        f"({n} / 2)² = {(n // 2) ** 2:,} places, each 9 · {c} · {f}: {right:,}.",
+        {
+            "stride forgotten": (
+                n * n * 9 * c * f,
+                "That is stride 1, as it would be before a pooling; stride 2 has a quarter of "
+                "the places.",
+            ),
+            "half the places": (
+                n * n // 2 * 9 * c * f,
+                "The stride halves the rows and the columns: a quarter of the places is left.",
+            ),
+            "one input map": ((n // 2) ** 2 * 9 * f, "Each filter sees all input maps."),
+            "one filter": ((n // 2) ** 2 * 9 * c, "That is one filter."),
+        },
+    )
+
+
+@far.question("epochs", 2, hint="What comes before the first epoch is waited for once.")
+def _(draw):
+    before, epoch, number = draw.integer(10, 40), draw.integer(12, 45), draw.integer(3, 25)
+    right = before + epoch * number
+    return Drawn(
+        f"Reading the pictures and compiling takes {before} s, an epoch {epoch} s. The validation "
+        f"accuracy of epoch {number}, counted from 1, is the first above 98 %. After how many "
+        "seconds is the level reached?",
+        right,
+        f"{before} + {epoch} · {number} = {right:,} s: an epoch's accuracy is known at its end.",
+        {
+            "start forgotten": (epoch * number, "The time before the first epoch counts too."),
+            "counted from 0": (
+                before + epoch * (number - 1),
+                "That is the beginning of the epoch; it is validated at its end.",
+            ),
+            "start in each epoch": (
+                (before + epoch) * number,
+                "A program is compiled once, not in each epoch.",
+            ),
+            "one epoch more": (before + epoch * (number + 1), "Epochs are counted from 1 here."),
+        },
+    )
+
+
+@far.question("chosen", 3, hint="Which number had a say in the choice?")
+def _(draw):
+    seeds = draw.several(range(10), 3)
+    values = [draw.integer(9780, 9910) / 100 for _ in seeds]
+    if len(set(values)) < 3:
+        return None
+    best, mean = max(values), sum(values) / 3
+    listed = ", ".join(f"{v:.2f}" for v in values)
+    return Drawn(
+        f"Three seeds of a network reach {listed} % on the test pictures, each opened once. "
+        "Which number says, in %, what to expect of a fourth seed?",
+        mean,
+        f"({' + '.join(f'{v:.2f}' for v in values)}) / 3 = {mean:.4g}.",
+        {
+            "the best": (best, "It was chosen by the test pictures, and flatters."),
+            "the worst": (min(values), "A fourth seed is worse than that only now and then."),
+            "the sum": (3 * mean, "Divide by the number of seeds."),
+        },
+        tolerance=0.0002,
+    )
+
+
 # --- Things to keep in mind ----------------------------------------------------------------------
 
 keep = Chapter("keep-in-mind", "keep")
@@ -518,4 +634,4 @@ def _(draw):
     )
 
 
-CHAPTERS = (insight, fast, keep, concepts)
+CHAPTERS = (insight, fast, far, keep, concepts)

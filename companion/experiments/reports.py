@@ -34,8 +34,11 @@ SETTINGS = (
 EXAMINATION = ("data", "origin", "digest", "scale", "split")
 # What `companion train` did before these were settings.
 _BEFORE = {
-    **{"augment": False, "flips": False},
-    **{"learning_rate": 1e-3, "schedule": "constant", "weight_decay": 0.0},
+    "augment": False,
+    "flips": False,
+    "learning_rate": 1e-3,
+    "schedule": "constant",
+    "weight_decay": 0.0,
 }
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from companion.training import models
 
-SIGNS = (models.gtsrb_v1, models.gtsrb_v2, models.gtsrb_v3, models.gtsrb_small)
+SIGNS = [getattr(models, f"gtsrb_{name}") for name in ("v1", "v2", "v3", "small", "compact")]
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,16 @@ def test_the_small_network_is_small_at_any_size(size, channels):
     normalisation = 4 * (24 + 48 + 64 + 88)
     assert model.count_params() == convolutions + normalisation + 88 * 43 + 43 < 100_000
     assert model.output_shape == (None, 43)
+
+
+def test_the_compact_network_is_the_same_in_any_light():
+    model = models.gtsrb_compact()
+    kernels = 25 * 3 * 24 + 9 * (24 * 32 + 32 * 48 + 48 * 48 + 48 * 64) + 64 * 128
+    normalisation = 4 * (24 + 32 + 48 + 48 + 64 + 128)
+    assert model.count_params() == kernels + normalisation + 17 * 128 + 129 * 43 < 100_000
+    x = np.random.default_rng(0).random((3, 32, 32, 3), dtype="float32")
+    darker = 0.3 * x + 0.1
+    np.testing.assert_allclose(model(darker), model(x), atol=1e-4)
 
 
 @pytest.mark.parametrize("build", SIGNS)
