@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -267,6 +268,30 @@ def test_cooked_images_are_those_of_the_archive(archive, tmp_path, name, monkeyp
     assert (cooked.recipe, cooked.scale, cooked.seed) == (name, 1.0, 0)
     assert (cooked.origin, cooked.digest, cooked.note) == ("sample", "cd" * 32, "noise, not signs")
     assert cooked.counts == {"train": 122, "test": 43, "classes": 5}
+
+
+@pytest.mark.slow
+def test_all_cores_cook_the_same_file(archive, tmp_path, monkeypatch):
+    monkeypatch.setattr(cooking, "_BLOCK", 20)
+    alone = cook(archive, tmp_path / "alone.h5", "32x32-RGB-HE")
+    monkeypatch.setattr(cooking, "_IMAGES_PER_PROCESS", 20)
+    monkeypatch.setattr("loky.cpu_count", lambda: 2)
+    monkeypatch.setattr(cooking, "enhance", None)  # nothing is cooked in this process
+    together = cook(archive, tmp_path / "together.h5", "32x32-RGB-HE")
+    with h5py.File(alone) as one, h5py.File(together) as other:
+        names = []
+        one.visititems(lambda name, part: names.append(name) if hasattr(part, "shape") else None)
+        assert len(names) >= 8
+        for name in names:
+            np.testing.assert_array_equal(one[name][()], other[name][()])
+    broken = Image.open(archive.root / "00100.ppm").copy()
+    (archive.root / "00100.ppm").write_bytes(b"no image")
+    try:
+        with pytest.raises(DataError, match=r"00100\.ppm"):
+            cook(archive, tmp_path / "broken.h5", "32x32-L")
+    finally:
+        broken.save(archive.root / "00100.ppm")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["alone.h5", "together.h5"]
 
 
 def test_part_of_each_class(archive, tmp_path):
