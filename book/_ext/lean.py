@@ -1,0 +1,204 @@
+"""Let a page ask for little: one stylesheet, one script, and the icons that it shows.
+
+The theme and the extensions bring thirteen stylesheets, ten scripts and a script of 1.5 MB that
+draws two thousand icons. A page over a slow line waits for each of them. Here they are joined, in
+the order in which they would have been loaded; the icons come from the theme's own fonts, cut down
+to the two dozen that the site shows; and MathJax, the largest file, comes when the page is there.
+"""
+
+import hashlib
+import io
+import logging
+import re
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+# In this order; what is not here (widgets, the search page's index) a page loads by itself.
+SCRIPTS = (
+    "doctools.js",
+    "sphinx_highlight.js",
+    "clipboard.min.js",
+    "copybutton.js",
+    "togglebutton.js",
+    "scripts/sphinx-book-theme.js",
+    "scripts/bootstrap.js",
+    "scripts/pydata-sphinx-theme.js",
+    "quiz.js",
+    "reach.js",
+)
+# The theme loads these before all others, see its webpack-macros.html; theme.css imports basic.css.
+FIRST_STYLES = ("basic.css", "styles/pydata-sphinx-theme.css")
+# These extensions bring their file when all pages are written, which is too late here.
+LATE = {
+    "exercise.css": ("sphinx_exercise", "assets/html/exercise.css"),
+    "proof.css": ("sphinx_proof", "_static/proof.css"),
+    "mystnb": ("myst_nb", "static/mystnb.css"),
+}
+# Sphinx Design's tabs: the book has none.
+DROPPED = ("design-tabs.js",)
+# Those that the theme's templates name; what its stylesheet draws by itself is found there.
+ICONS = (
+    *("angle-left", "angle-right", "arrow-up", "bars", "circle-half-stroke", "code", "download"),
+    *("expand", "file", "file-pdf", "github", "lightbulb", "list", "magnifying-glass", "moon"),
+    *("rocket", "sun"),
+)
+FONTS = ("fa-solid-900", "fa-regular-400", "fa-brands-400")
+ICON_RULE = re.compile(r'((?:\.fa-[a-z0-9-]+:before,?)+)\{content:"([^"]*)"\}')
+ICON_CHARACTER = re.compile(r"\\([ef][0-9a-f]{3})|([\ue000-\uf8ff])")
+FONT_SOURCE = re.compile(r"url\((\.\./vendor/fontawesome/webfonts/)([\w-]+)\.woff2\)[^;}]*")
+
+
+def keep_used_icons(css):
+    """Leave out the rules of icons that the site does not show.
+
+    Raises
+    ------
+    ValueError
+        If the stylesheet lacks one of `ICONS`.
+    """
+    seen = set()
+
+    def keep(rule):
+        used = {name for name in ICONS if f".fa-{name}:before" in rule[1].split(",")}
+        seen.update(used)
+        names = ",".join(f".fa-{name}:before" for name in sorted(used))
+        # The empty text after the slash is what screen readers say: nothing.
+        return f'{names}{{content:"{rule[2]}";content:"{rule[2]}"/""}}' if used else ""
+
+    lean = ICON_RULE.sub(keep, css)
+    if missing := set(ICONS) - seen:
+        raise ValueError(f"the theme's stylesheet must have the icons {sorted(missing)}")
+    return lean
+
+
+def icon_characters(css):
+    """List the code points of the icons that a stylesheet writes, as letters or as escapes."""
+    return sorted(
+        {int(code, 16) if code else ord(sign) for code, sign in ICON_CHARACTER.findall(css)}
+    )
+
+
+def subset(font, characters):
+    """Cut a font down to some characters; give it as WOFF, or nothing where it has none of them."""
+    from fontTools import subset, ttLib
+
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # a line for each table otherwise
+    options = subset.Options(flavor="woff", layout_features=[], notdef_outline=True)
+    with ttLib.TTFont(font) as face:
+        if not set(characters) & set(face.getBestCmap()):
+            return b""
+        cutter = subset.Subsetter(options)
+        cutter.populate(unicodes=characters)
+        cutter.subset(face)
+        face.flavor = "woff"
+        file = io.BytesIO()
+        face.save(file)
+    return file.getvalue()
+
+
+def write(folder, name, content):
+    """Write a file with its digest in its name, lest a browser keeps an old one; give the name."""
+    data = content.encode() if isinstance(content, str) else content
+    stem, ending = name.rsplit(".", 1)
+    path = f"{stem}-{hashlib.sha256(data).hexdigest()[:8]}.{ending}"
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_bytes(data)
+    return path
+
+
+def read(folder, name):
+    """Read a stylesheet where the site will have it, or where it comes from."""
+    path = folder / name
+    if not path.exists():
+        # MyST-NB writes a digest into the name.
+        package, inside = LATE["mystnb" if name.startswith("mystnb.") else name]
+        path = Path(find_spec(package).submodule_search_locations[0]) / inside
+    return path.read_text(encoding="utf-8")
+
+
+@cache
+def join_styles(folder, names):
+    """Write one stylesheet for all of `names` and the fonts of its icons; give its path."""
+    css = "\n".join(read(folder, name) for name in names)
+    css = keep_used_icons(re.sub(r'@charset "[^"]*";|/\*# sourceMappingURL=.*?\*/', "", css))
+    characters = icon_characters(css)
+
+    def lean(source):
+        font = subset(folder / "vendor/fontawesome/webfonts" / f"{source[2]}.ttf", characters)
+        if not font:
+            return "local('')"
+        return f'url(../{write(folder, f"icons/{source[2]}.woff", font)}) format("woff")'
+
+    css = FONT_SOURCE.sub(lean, css)
+    # In the folder of the theme's own, which names other files from there; "../" leads out of it.
+    css = css.replace("url(file.png)", "url(../file.png)")
+    return write(folder, "styles/site.css", f'@charset "UTF-8";\n{css}')
+
+
+@cache
+def join_scripts(folder):
+    """Write one script for all of `SCRIPTS`; give its path."""
+    parts = [(folder / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    js = ";\n".join(re.sub(r"^//# sourceMappingURL=.*$", "", part, flags=re.M) for part in parts)
+    return write(folder, "scripts/site.js", js)
+
+
+def name_of(file):
+    """Give a file's path below _static, or nothing."""
+    return str(file.filename).removeprefix("_static/") if file.filename else ""
+
+
+def lean_page(app, pagename, templatename, context, doctree):
+    """Put the joined files in the place of those that they hold."""
+    if app.builder.name != "html":
+        return
+    from pydata_sphinx_theme.pygments import overwrite_pygments_css
+
+    folder = Path(app.outdir) / "_static"
+    if not hasattr(app.builder, "pygments_written"):
+        overwrite_pygments_css(app)  # the theme does so at the end, which is too late here
+        app.builder.pygments_written = True
+    styles = sorted(context["css_files"], key=lambda file: file.priority)
+    make_style = type(styles[0])
+    names = (*FIRST_STYLES, *map(name_of, styles))
+    context["css_files"] = [make_style(f"_static/{join_styles(folder, names)}")]
+
+    scripts = sorted(context["script_files"], key=lambda file: file.priority)
+    make_script = type(scripts[0])
+    kept = []
+    for script in scripts:
+        name = name_of(script)
+        if name == "documentation_options.js":
+            # Three hundred bytes that the page's own lines below build on.
+            body = (folder / name).read_text(encoding="utf-8")
+            kept.append(make_script("", body=body, priority=script.priority))
+        elif name.startswith("mathjax/"):
+            kept.append(make_script("", body=later(context["pathto"](script.filename, 1))))
+        elif name not in (*SCRIPTS, *DROPPED):
+            kept.append(script)
+    # The search page's own scripts do not wait, and need what is defined here.
+    attributes = {} if pagename == "search" else {"defer": "defer"}
+    kept.append(make_script(f"_static/{join_scripts(folder)}", priority=200, **attributes))
+    context["script_files"] = kept
+
+
+def later(address):
+    """Give a line that loads a script once the page can be read and used."""
+    return (
+        'addEventListener("DOMContentLoaded", () => document.head.append('
+        f'Object.assign(document.createElement("script"), {{src: "{address}"}})));'
+    )
+
+
+def forget(app):
+    """Let each build join the files anew."""
+    join_styles.cache_clear()
+    join_scripts.cache_clear()
+
+
+def setup(app):
+    app.connect("builder-inited", forget)
+    # After all that add files to a page or take some out.
+    app.connect("html-page-context", lean_page, priority=950)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
