@@ -2,8 +2,9 @@
 
 The theme and the extensions bring thirteen stylesheets, ten scripts and a script of 1.5 MB that
 draws two thousand icons. A page over a slow line waits for each of them. Here they are joined, in
-the order in which they would have been loaded; the icons come from the theme's own fonts, cut down
-to the two dozen that the site shows; and MathJax, the largest file, comes when the page is there.
+the order in which they would have been loaded; rules of Bootstrap that no page needs are left out;
+the icons come from the theme's own fonts, cut down to the two dozen that the site shows; and
+MathJax, the largest file, comes when the page is there.
 """
 
 import hashlib
@@ -43,6 +44,10 @@ ICONS = (
     *("expand", "file", "file-pdf", "github", "lightbulb", "list", "magnifying-glass", "moon"),
     *("rocket", "sun"),
 )
+# Bootstrap makes these names of parts.
+MADE = ("bs-tooltip-", "tooltip", "dropdown")
+NAME = re.compile(r"[.#](-?[A-Za-z_][\w-]*)")
+SELECTORS = re.compile(r"(?:\((?:[^()]|\([^()]*\))*\)|\[[^\]]*\]|[^,(\[])+")
 FONTS = ("fa-solid-900", "fa-regular-400", "fa-brands-400")
 ICON_RULE = re.compile(r'((?:\.fa-[a-z0-9-]+:before,?)+)\{content:"([^"]*)"\}')
 ICON_CHARACTER = re.compile(r"\\([ef][0-9a-f]{3})|([\ue000-\uf8ff])")
@@ -70,6 +75,26 @@ def keep_used_icons(css):
     if missing := set(ICONS) - seen:
         raise ValueError(f"the theme's stylesheet must have the icons {sorted(missing)}")
     return lean
+
+
+def drop_unused(css, words):
+    """Leave out the selectors that name a class or an id of which no page and no script speaks.
+
+    Bootstrap, which the theme brings whole, has two thousand of those.
+    """
+
+    def used(selector):
+        # What stands in brackets may be one choice among several.
+        plain = re.sub(r"\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\]]*\]", "", selector)
+        return all(name in words or name.startswith(MADE) for name in NAME.findall(plain))
+
+    def keep(rule):
+        selectors = [each for each in SELECTORS.findall(rule[1]) if used(each)]
+        return f"{','.join(selectors)}{{{rule[2]}}}" if selectors else ""
+
+    css = re.sub(r"/\*.*?\*/", "", css, flags=re.S)
+    css = re.sub(r"([^{}@;]+)\{([^{}]*)\}", keep, css)
+    return re.sub(r"@media[^{}]*\{\s*\}", "", css)
 
 
 def icon_characters(css):
@@ -107,6 +132,11 @@ def write(folder, name, content):
     return path
 
 
+def digest_of(*texts):
+    """Give eight letters for some texts."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:8]
+
+
 def read(folder, name):
     """Read a stylesheet where the site will have it, or where it comes from."""
     path = folder / name
@@ -117,11 +147,12 @@ def read(folder, name):
     return path.read_text(encoding="utf-8")
 
 
-@cache
-def join_styles(folder, names):
-    """Write one stylesheet for all of `names` and the fonts of its icons; give its path."""
-    css = "\n".join(read(folder, name) for name in names)
-    css = keep_used_icons(re.sub(r'@charset "[^"]*";|/\*# sourceMappingURL=.*?\*/', "", css))
+def join_styles(folder, names, words):
+    """Give one stylesheet for all of `names`, and write the fonts of its icons."""
+    parts = {name: read(folder, name) for name in names}
+    theme = FIRST_STYLES[-1]
+    parts[theme] = drop_unused(keep_used_icons(parts[theme]), words)
+    css = re.sub(r'@charset "[^"]*";|/\*.*?\*/', "", "\n".join(parts.values()), flags=re.S)
     characters = icon_characters(css)
 
     def lean(source):
@@ -130,10 +161,9 @@ def join_styles(folder, names):
             return "local('')"
         return f'url(../{write(folder, f"icons/{source[2]}.woff", font)}) format("woff")'
 
-    css = FONT_SOURCE.sub(lean, css)
-    # In the folder of the theme's own, which names other files from there; "../" leads out of it.
-    css = css.replace("url(file.png)", "url(../file.png)")
-    return write(folder, "styles/site.css", f'@charset "UTF-8";\n{css}')
+    # The joined file lies in the folder of the theme's own, from which that names others.
+    css = FONT_SOURCE.sub(lean, css).replace("url(file.png)", "url(../file.png)")
+    return f'@charset "UTF-8";\n{css}'
 
 
 @cache
@@ -162,7 +192,14 @@ def lean_page(app, pagename, templatename, context, doctree):
     styles = sorted(context["css_files"], key=lambda file: file.priority)
     make_style = type(styles[0])
     names = (*FIRST_STYLES, *map(name_of, styles))
-    context["css_files"] = [make_style(f"_static/{join_styles(folder, names)}")]
+    if names not in app.builder.joined_styles:
+        # Written at the end, when it is known what the pages need; named for all that it is made of.
+        texts = [read(folder, name) for name in names]
+        texts += [
+            Path(app.env.doc2path(page)).read_text(encoding="utf-8") for page in app.env.found_docs
+        ]
+        app.builder.joined_styles[names] = f"styles/site-{digest_of(*sorted(texts))}.css"
+    context["css_files"] = [make_style(f"_static/{app.builder.joined_styles[names]}")]
 
     scripts = sorted(context["script_files"], key=lambda file: file.priority)
     make_script = type(scripts[0])
@@ -191,14 +228,28 @@ def later(address):
     )
 
 
-def forget(app):
+def write_styles(app, exception):
+    """Write the joined stylesheets, without what no page and no script speaks of."""
+    if exception is not None or not getattr(app.builder, "joined_styles", None):
+        return
+    out = Path(app.outdir)
+    scripts = (path for path in (out / "_static").rglob("*.js") if path.stat().st_size < 1e6)
+    words = set()
+    for path in (*out.rglob("*.html"), *scripts):
+        words.update(re.findall(r"[A-Za-z_][\w-]*", path.read_text(encoding="utf-8")))
+    for names, path in app.builder.joined_styles.items():
+        (out / "_static" / path).write_text(join_styles(out / "_static", names, words))
+
+
+def begin(app):
     """Let each build join the files anew."""
-    join_styles.cache_clear()
+    app.builder.joined_styles = {}
     join_scripts.cache_clear()
 
 
 def setup(app):
-    app.connect("builder-inited", forget)
+    app.connect("builder-inited", begin)
+    app.connect("build-finished", write_styles)
     # After all that add files to a page or take some out.
     app.connect("html-page-context", lean_page, priority=950)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -79,3 +79,14 @@ def test_a_paragraph_that_holds_a_list_is_taken_apart_in_its_order():
         nodes.paragraph,
     ]
     assert holder.astext().split() == ["They", "are:", "one", "And", "so", "on."]
+
+
+def test_rules_of_which_no_page_speaks_leave_the_stylesheet():
+    css = (
+        "@media (x){.a,.gone>c,.b:not(.gone, #q){k:v}.gone{l:m}}@media print{.gone{n:o}}"
+        '@keyframes f{0%{x:y}to{x:z}}[data-x=","] #a{p:q}.gone:is(.a){r:s}:is(.gone,.a) i{t:u}'
+    )
+    assert lean.drop_unused(css, {"a", "b"}) == (
+        "@media (x){.a,.b:not(.gone, #q){k:v}}"
+        '@keyframes f{0%{x:y}to{x:z}}[data-x=","] #a{p:q}:is(.gone,.a) i{t:u}'
+    )
