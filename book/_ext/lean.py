@@ -193,7 +193,7 @@ def lean_page(app, pagename, templatename, context, doctree):
     make_style = type(styles[0])
     names = (*FIRST_STYLES, *map(name_of, styles))
     if names not in app.builder.joined_styles:
-        # Written at the end, when it is known what the pages need; named for all that it is made of.
+        # Written at the end, when it is known what the pages need; named for what it is made of.
         texts = [read(folder, name) for name in names]
         texts += [
             Path(app.env.doc2path(page)).read_text(encoding="utf-8") for page in app.env.found_docs
