@@ -12,7 +12,6 @@ import io
 import logging
 import re
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 # In this order; what is not here (widgets, the search page's index) a page loads by itself.
@@ -30,12 +29,6 @@ SCRIPTS = (
 )
 # The theme loads these before all others, see its webpack-macros.html; theme.css imports basic.css.
 FIRST_STYLES = ("basic.css", "styles/pydata-sphinx-theme.css")
-# These extensions bring their file when all pages are written, which is too late here.
-LATE = {
-    "exercise.css": ("sphinx_exercise", "assets/html/exercise.css"),
-    "proof.css": ("sphinx_proof", "_static/proof.css"),
-    "mystnb": ("myst_nb", "static/mystnb.css"),
-}
 # Sphinx Design's tabs: the book has none.
 DROPPED = ("design-tabs.js",)
 # Those that the theme's templates name; what its stylesheet draws by itself is found there.
@@ -137,19 +130,9 @@ def digest_of(*texts):
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:8]
 
 
-def read(folder, name):
-    """Read a stylesheet where the site will have it, or where it comes from."""
-    path = folder / name
-    if not path.exists():
-        # MyST-NB writes a digest into the name.
-        package, inside = LATE["mystnb" if name.startswith("mystnb.") else name]
-        path = Path(find_spec(package).submodule_search_locations[0]) / inside
-    return path.read_text(encoding="utf-8")
-
-
 def join_styles(folder, names, words):
     """Give one stylesheet for all of `names`, and write the fonts of its icons."""
-    parts = {name: read(folder, name) for name in names}
+    parts = {name: (folder / name).read_text(encoding="utf-8") for name in names}
     theme = FIRST_STYLES[-1]
     parts[theme] = drop_unused(keep_used_icons(parts[theme]), words)
     css = re.sub(r'@charset "[^"]*";|/\*.*?\*/', "", "\n".join(parts.values()), flags=re.S)
@@ -183,22 +166,17 @@ def lean_page(app, pagename, templatename, context, doctree):
     """Put the joined files in the place of those that they hold."""
     if app.builder.name != "html":
         return
-    from pydata_sphinx_theme.pygments import overwrite_pygments_css
-
     folder = Path(app.outdir) / "_static"
-    if not hasattr(app.builder, "pygments_written"):
-        overwrite_pygments_css(app)  # the theme does so at the end, which is too late here
-        app.builder.pygments_written = True
     styles = sorted(context["css_files"], key=lambda file: file.priority)
     make_style = type(styles[0])
     names = (*FIRST_STYLES, *map(name_of, styles))
     if names not in app.builder.joined_styles:
-        # Written at the end, when it is known what the pages need; named for what it is made of.
-        texts = [read(folder, name) for name in names]
-        texts += [
-            Path(app.env.doc2path(page)).read_text(encoding="utf-8") for page in app.env.found_docs
-        ]
-        app.builder.joined_styles[names] = f"styles/site-{digest_of(*sorted(texts))}.css"
+        # Written at the end, when it is known what the pages need, and when the extensions have
+        # brought all their files; named for what it is made of.
+        sources = [folder / name for name in names]
+        sources += [Path(app.env.doc2path(page)) for page in sorted(app.env.found_docs)]
+        texts = [path.read_text(encoding="utf-8") for path in sources if path.exists()]
+        app.builder.joined_styles[names] = f"styles/site-{digest_of(*names, *texts)}.css"
     context["css_files"] = [make_style(f"_static/{app.builder.joined_styles[names]}")]
 
     scripts = sorted(context["script_files"], key=lambda file: file.priority)
@@ -249,7 +227,8 @@ def begin(app):
 
 def setup(app):
     app.connect("builder-inited", begin)
-    app.connect("build-finished", write_styles)
+    # After the theme has written Pygments' colours for both modes.
+    app.connect("build-finished", write_styles, priority=900)
     # After all that add files to a page or take some out.
     app.connect("html-page-context", lean_page, priority=950)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
