@@ -23,6 +23,7 @@ def mend_table(html):
         style.decompose()
     for table in soup.find_all("table"):
         del table["border"]
+        table["class"] = ["dataframe"]  # by which the theme knows them; a Styler leaves it out
         for header in table.find_all("th"):
             if not header.get_text(strip=True):
                 header.name = "td"

@@ -154,7 +154,8 @@ def join_scripts(folder):
     """Write one script for all of `SCRIPTS`; give its path."""
     parts = [(folder / name).read_text(encoding="utf-8") for name in SCRIPTS]
     js = ";\n".join(re.sub(r"^//# sourceMappingURL=.*$", "", part, flags=re.M) for part in parts)
-    return write(folder, "scripts/site.js", js)
+    # The semicolon in front: "use strict" of the first script would hold for all, and not all bear it.
+    return write(folder, "scripts/site.js", f";{js}")
 
 
 def name_of(file):

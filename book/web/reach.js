@@ -4,7 +4,7 @@
 // The theme does so for code and outputs, but not for formulas and wide tables, and not again when
 // something is unfolded.
 {
-  const SCROLLING = ".bd-article :is(div.math, div.cell_output, div.exercises, table)";
+  const SCROLLING = ".bd-article :is(mjx-container, div.cell_output, div.exercises, table)";
 
   const reach = () => {
     for (const each of document.querySelectorAll(SCROLLING)) {

@@ -64,6 +64,7 @@ def test_tables_of_pandas_say_which_headers_they_have(styled):
         **dict.fromkeys(("first", "second"), "row"),
     }
     assert not soup.find("style")
+    assert soup.find("table")["class"] == ["dataframe"]
     assert not soup.find("table").get("border")
     assert [cell.get_text(strip=True) for cell in soup.find_all("td")][-1] == "8"
 
