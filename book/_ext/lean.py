@@ -3,8 +3,8 @@
 The theme and the extensions bring thirteen stylesheets, ten scripts and a script of 1.5 MB that
 draws two thousand icons. A page over a slow line waits for each of them. Here they are joined, in
 the order in which they would have been loaded; rules of Bootstrap that no page needs are left out;
-the icons come from the theme's own fonts, cut down to the two dozen that the site shows; and
-MathJax, the largest file, comes when the page is there.
+the icons come from the theme's own fonts, cut down to the two dozen that the site shows; pictures
+come when a reader is near them; and MathJax, the largest file, comes when the page is there.
 """
 
 import hashlib
@@ -13,6 +13,8 @@ import logging
 import re
 from functools import cache
 from pathlib import Path
+
+from docutils import nodes
 
 # In this order; what is not here (widgets, the search page's index) a page loads by itself.
 SCRIPTS = (
@@ -199,6 +201,13 @@ def lean_page(app, pagename, templatename, context, doctree):
     context["script_files"] = kept
 
 
+def wait_with_pictures(app, doctree, docname):
+    """Let a browser load a picture when a reader comes near it."""
+    if app.builder.name == "html":
+        for image in doctree.findall(nodes.image):
+            image["loading"] = "lazy"
+
+
 def later(address):
     """Give a line that loads a script once the page can be read and used."""
     return (
@@ -228,6 +237,7 @@ def begin(app):
 
 def setup(app):
     app.connect("builder-inited", begin)
+    app.connect("doctree-resolved", wait_with_pictures)
     # After the theme has written Pygments' colours for both modes.
     app.connect("build-finished", write_styles, priority=900)
     # After all that add files to a page or take some out.
