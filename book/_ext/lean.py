@@ -156,7 +156,7 @@ def join_scripts(folder):
     """Write one script for all of `SCRIPTS`; give its path."""
     parts = [(folder / name).read_text(encoding="utf-8") for name in SCRIPTS]
     js = ";\n".join(re.sub(r"^//# sourceMappingURL=.*$", "", part, flags=re.M) for part in parts)
-    # The semicolon in front: "use strict" of the first script would hold for all, and not all bear it.
+    # The semicolon: without it "use strict" of the first script would hold for all of them.
     return write(folder, "scripts/site.js", f";{js}")
 
 
