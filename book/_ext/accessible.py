@@ -3,6 +3,7 @@
 - Each exercise, solution and definition holds a section with one and the same id: it goes.
 - pandas writes a style into each table, headers without a scope, and empty headers.
 - docutils puts lists into paragraphs, where a docstring says more than one thing about a result.
+- docutils gives the entries of the bibliography a role that is deprecated.
 - MyST-NB writes paragraphs into the line that unfolds a cell, and a name over its words.
 """
 
@@ -84,7 +85,17 @@ def depart_folded(self, node):
     self.body.append("</details>\n")
 
 
+def visit_citation(self, node):
+    type(self).visit_citation(self, node)
+    self.body[-1] = self.body[-1].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def depart_citation(self, node):
+    type(self).depart_citation(self, node)
+
+
 def setup(app):
+    app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     app.add_node(HideCodeCellNode, override=True, html=(visit_folded, depart_folded))
     app.add_post_transform(Mend)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

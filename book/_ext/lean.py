@@ -197,7 +197,8 @@ def lean_page(app, pagename, templatename, context, doctree):
             kept.append(script)
     # The search page's own scripts do not wait, and need what is defined here.
     attributes = {} if pagename == "search" else {"defer": "defer"}
-    kept.append(make_script(f"_static/{join_scripts(folder)}", priority=200, **attributes))
+    # Behind the lines in the page, by which they are set.
+    kept.append(make_script(f"_static/{join_scripts(folder)}", priority=900, **attributes))
     context["script_files"] = kept
 
 

@@ -102,6 +102,7 @@ def test_a_page_is_open_to_all(chromium, page_tools, record_property, page):
     faults["icons"] = tab.evaluate("looks.blank()")
 
     tab.emulate_media(media="print")
+    tab.evaluate("new Promise(requestAnimationFrame)")  # what was folded is laid out now
     paper = tab.evaluate("looks.onPaper()")
     record_property("folded", paper.pop("folded"))
     faults |= {f"on paper, {name}": found for name, found in paper.items()}
