@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parents[1] / "_build" / "page-tools"
@@ -16,14 +17,15 @@ def page_tools():
     npm = shutil.which("npm")
     if not npm:
         pytest.skip("npm is missing: on Debian and Ubuntu, apt-get install npm")
-    lock = (HERE / "package-lock.json").read_text()
+    wanted = (HERE / "package-lock.json").read_text()
     done = TOOLS / "installed.json"
-    if not done.exists() or done.read_text() != lock:
-        TOOLS.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, TOOLS / name)
-        words = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-        installed = subprocess.run(words, cwd=TOOLS, capture_output=True, text=True)
-        assert installed.returncode == 0, installed.stderr
-        done.write_text(lock)
+    TOOLS.mkdir(parents=True, exist_ok=True)
+    with FileLock(TOOLS.with_suffix(".lock")):  # two processes test the pages
+        if not done.exists() or done.read_text() != wanted:
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(HERE / name, TOOLS / name)
+            words = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+            installed = subprocess.run(words, cwd=TOOLS, capture_output=True, text=True)
+            assert installed.returncode == 0, installed.stderr
+            done.write_text(wanted)
     return TOOLS / "node_modules"
