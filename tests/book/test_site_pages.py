@@ -77,7 +77,7 @@ def all_loaded(tab):
 
 
 @pytest.mark.parametrize("page", PAGES + OTHERS)
-def test_a_page_is_open_to_all(chromium, page_tools, record_property, page):
+def test_a_page_is_open_to_all(chromium, page_tools, page):
     said, asked = [], []
     context = chromium.new_context(
         viewport={"width": WIDTHS[-1], "height": 900}, color_scheme="light", reduced_motion="reduce"
@@ -96,7 +96,7 @@ def test_a_page_is_open_to_all(chromium, page_tools, record_property, page):
     faults["other sites"] = [u for u in asked if not u.startswith(("file:", "data:", "blob:"))]
     asked += tab.evaluate("[...document.images].map(image => image.src)")  # those far below too
     total, pictures = transferred(url for url in asked if url.startswith("file:"))
-    record_property("bytes", total)
+    print(f"{page}: {total - pictures:,} bytes and {pictures:,} of pictures")  # pytest -rP shows it
     if total - pictures >= 1e6 or total >= 2e6:
         faults["bytes"] = f"{total - pictures:,} and {pictures:,} of pictures"
     faults["icons"] = tab.evaluate("looks.blank()")
@@ -104,7 +104,7 @@ def test_a_page_is_open_to_all(chromium, page_tools, record_property, page):
     tab.emulate_media(media="print")
     tab.evaluate("new Promise(requestAnimationFrame)")  # what was folded is laid out now
     paper = tab.evaluate("looks.onPaper()")
-    record_property("folded", paper.pop("folded"))
+    print(f"{page}: {paper.pop('folded')} folded parts")
     faults |= {f"on paper, {name}": found for name, found in paper.items()}
 
     tab.emulate_media(media="screen")
