@@ -77,10 +77,10 @@ globalThis.looks = {
 };
 
 // When the first widget can be used, in milliseconds.
-addEventListener("DOMContentLoaded", () => {
+{
   const note = () => {
     if (document.querySelector(".kc-ready")) looks.ready = performance.now();
-    else setTimeout(note, 10);
+    else setTimeout(note, 20);
   };
   note();
-});
+}
