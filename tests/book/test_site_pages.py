@@ -255,6 +255,7 @@ def seconds_on_a_slow_line(chromium, address):
     session.send("Network.emulateNetworkConditions", FAST_3G)
     tab.goto(address, wait_until="commit")
     tab.wait_for_function("looks.ready", timeout=20_000)
+    tab.wait_for_load_state("domcontentloaded")
     tab.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
     found = tab.evaluate(
         """() => ({
