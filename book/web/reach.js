@@ -26,7 +26,10 @@
     globalThis.MathJax?.startup?.promise?.then(reach);
   });
   addEventListener("resize", soon);
-  document.addEventListener("toggle", () => dispatchEvent(new Event("resize")), true);
+  // The theme looks again where the window changes.
+  const again = () => dispatchEvent(new Event("resize"));
+  document.addEventListener("toggle", again, true);
+  document.addEventListener("click", (event) => event.target.closest?.(".admonition-title") && again());
 }
 
 // Where a style cannot open what is closed (book.css does in newer browsers).

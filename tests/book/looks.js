@@ -59,7 +59,7 @@ globalThis.looks = {
     for (const each of document.querySelectorAll("article details")) each.open = true;
     for (const each of document.querySelectorAll("article .toggle-button-hidden")) each.click();
     for (const each of document.querySelectorAll(".quiz")) each.querySelector("input").click();
-    return document.querySelectorAll("article details pre").length;
+    return document.querySelectorAll("article :is(details, .toggle) pre").length;
   },
 
   // A picture drawn on nothing would stand on the dark page: it needs a light ground of its own.
