@@ -172,7 +172,8 @@ def lean_page(app, pagename, templatename, context, doctree):
     folder = Path(app.outdir) / "_static"
     styles = sorted(context["css_files"], key=lambda file: file.priority)
     make_style = type(styles[0])
-    names = (*FIRST_STYLES, *map(name_of, styles))
+    # A page that asks again for what all have shares their file.
+    names = (*FIRST_STYLES, *reversed(dict.fromkeys(map(name_of, reversed(styles)))))
     if names not in app.builder.joined_styles:
         # Written at the end, when it is known what the pages need, and when the extensions have
         # brought all their files; named for what it is made of.
