@@ -30,6 +30,7 @@ PAGE_SOURCES = (
     "book/*.bib",
     "book/build.py",
     "book/_ext/*.py",
+    "book/_templates/**/*",
     "book/web/**/*",
     "book/images/**/*",
 )

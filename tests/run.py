@@ -1,13 +1,14 @@
 """Run everything that ``make test`` promises, and say what was skipped and how to get it.
 
-Five groups, each a pytest run of its own:
+Six groups, each a pytest run of its own:
 
 1. unit tests, doctests and chapter checks, on both cores; those of the widgets' arithmetic need
    node (Debian's nodejs);
 2. the widgets, used in Chromium (Debian's chromium);
 3. the build of the site and what a reader finds in it;
-4. every cell of every chapter, through nbval;
-5. the job files, on a Slurm and an OAR that the tests start (as root, after
+4. its pages, opened in Chromium: axe-core, keyboard, print, weight; and html-validate (npm);
+5. every cell of every chapter, through nbval;
+6. the job files, on a Slurm and an OAR that the tests start (as root, after
    ``bash tests/hpc/install.sh`` on Debian).
 
 ``REQUIRE_ALL=1`` makes a skip a failure.
@@ -21,6 +22,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = "tests/book/test_site_pages.py"
 NOTEBOOKS = ROOT / "_build" / "nbval" / "book"
 
 
@@ -55,7 +57,8 @@ def main():
     groups = {
         "unit tests": lambda: pytest("-q", "-n", "2", "-m", quick),
         "in Chromium": lambda: pytest("-q", "-n", "2", "-m", "browser", "tests/web", "tests/book"),
-        "the site": lambda: pytest("-q", "-m", "book"),
+        "the site": lambda: pytest("-q", "-m", "book", "--ignore", PAGES),
+        "its pages": lambda: pytest("-q", "-n", "2", "-m", "book", PAGES),
         "every cell": lambda: (convert_chapters(), pytest_cells())[1],
         "clusters": lambda: pytest("-q", "-m", "cluster", "--durations", "5", "tests/hpc"),
     }
