@@ -25,7 +25,7 @@ ORIGINS = {
     ("gtsrb", "official"): "the photographs of GTSRB (official)",
     ("gtsrb", "synthetic"): "drawn traffic signs (stand-in)",
 }
-OPENED = re.compile(r'open_dataset\(\s*"(\w+)"')
+OPENED = re.compile(r"""open_dataset\(\s*["'](\w+)["']""")
 TRAINED = re.compile(r'"(mnist|gtsrb)-[\w-]+"')
 PUBLISHED = re.compile(r'\w\(f?"\.\./published/')
 # Not for reading: pictures of formulas, comments, other builders' text, what a program printed.

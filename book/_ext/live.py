@@ -69,9 +69,14 @@ def cells(app, pagename, doctree):
 
 
 def add_button(app, pagename, templatename, context, doctree):
-    """Give a page with cells the script, and what the script must know."""
-    facts = app.env.metadata.get(pagename, {}).get("facts", {})
-    if doctree is None or not facts.get("cells") or not LIBRARY.is_dir():
+    """Give every page the script, and a page with cells what the script must know of them.
+
+    A page without cells may be the one that the address of ``make live`` opens.
+    """
+    if doctree is None or app.builder.name != "html" or not LIBRARY.is_dir():
+        return
+    app.add_js_file("live.js", loading_method="defer")
+    if not app.env.metadata.get(pagename, {}).get("facts", {}).get("cells"):
         return
     settings = {
         "path": f"{pagename}.md",
@@ -83,7 +88,6 @@ def add_button(app, pagename, templatename, context, doctree):
     text = json.dumps(settings, separators=(",", ":")).replace("<", "\\u003c")
     script = f'<script type="application/json" id="live-settings">{text}</script>'
     context["body"] = f"{context['body']}\n{script}\n"
-    app.add_js_file("live.js", loading_method="defer")
     app.add_css_file("live.css")
 
 
@@ -96,6 +100,7 @@ def copy_library(app, exception):
 
 
 def setup(app):
+    app.setup_extension("chapter_facts")
     app.setup_extension("chapter_facts")
     app.connect("html-page-context", add_button, priority=800)
     # After all that add files to a page.

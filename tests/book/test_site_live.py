@@ -193,8 +193,10 @@ WANTED = {
     "requeue": "book/gtsrb-batch",
     "Wilson": "book/gtsrb-first-network",
     "checkpoint": "book/gtsrb-monitoring",
-    "receptive field": "book/padding-and-strides",
+    "receptive field": "book/architecture",
     "dropout": "book/architecture",
+    "OAR": "book/gtsrb-batch",
+    "augmentation": "book/gtsrb-augmentation",
 }
 
 
