@@ -60,7 +60,7 @@
 
     code() {
       if (!this.input) return this.hiddenCode ?? "";
-      const text = this.input.checkVisibility() ? this.input.innerText : this.input.textContent;
+      const text = this.input.checkVisibility?.() ? this.input.innerText : this.input.textContent;
       return text.replace(/\u00a0/g, " ").replace(/\n+$/, "");
     }
 
@@ -162,7 +162,7 @@
   /** The page: its bar, its cells and its kernel. */
   class Page {
     constructor() {
-      const boxes = [...document.querySelectorAll("article div.cell")];
+      const boxes = [...document.querySelectorAll("article div.cell.docutils")];
       this.cells = settings.cells.map((each, index) => new Cell(index + 1, each, boxes));
       this.server = localServer();
       this.busy = false;
