@@ -239,6 +239,8 @@
         await this.connect();
       } catch (error) {
         this.start.disabled = false;
+        // The button lost it when it was disabled.
+        if (document.activeElement === document.body) this.start.focus();
         this.say(`Not started: ${error.message ?? error}`, "failed");
         return;
       } finally {
