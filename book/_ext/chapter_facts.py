@@ -26,7 +26,7 @@ ORIGINS = {
     ("gtsrb", "synthetic"): "drawn traffic signs (stand-in)",
 }
 OPENED = re.compile(r"""open_dataset\(\s*["'](\w+)["']""")
-TRAINED = re.compile(r'"(mnist|gtsrb)-[\w-]+"')
+TRAINED = re.compile(r'"(mnist|gtsrb)-(?:dense|cnn|small|v\d)"')
 PUBLISHED = re.compile(r'\w\(f?"\.\./published/')
 # Not for reading: pictures of formulas, comments, other builders' text, what a program printed.
 NOT_READ = (

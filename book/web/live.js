@@ -22,7 +22,7 @@
     return kept && { address: `http://${location.hostname}:${kept.port}/`, token: kept.token, made: true };
   }
 
-  // Opened from a file, a click would show a notebook instead of saving it.
+  // A browser shows a script that it can read; a reader who takes it away wants the file.
   function saveDownloads() {
     for (const link of document.querySelectorAll(".dropdown-download-buttons a[href*='_sources/']")) {
       link.download = link.href.split("/").pop();

@@ -59,6 +59,7 @@ def test_needs_are_the_links_before_the_first_cell():
         ('c = experiment.cooked_data("24x24-L", limits)', ["gtsrb"]),
         ('open_dataset("gtsrb", scale=1.0); open_dataset("mnist")', ["mnist", "gtsrb"]),
         ('E = ["gtsrb-v1"]\nsweep.run(cells, folder)', ["gtsrb"]),
+        ('sweep.run(cells, folder)\nexercises.ask("gtsrb-batch")', []),
         ('E = ["gtsrb-v1"]\nlen(sweep.grid(experiment=E))', []),
     ],
 )

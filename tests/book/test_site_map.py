@@ -69,6 +69,8 @@ def test_one_line_says_part_minutes_and_data(site, page):
     assert re.fullmatch(r"\d+ min to read", said["minutes"])
     assert re.fullmatch(r"(a second|\d+ s|\d min) to run", said["seconds"])
     assert said["part"] == "Appendix" or re.match(r"Part [IV]+: ", said["part"])
+    if page == "book/build-status":
+        return  # opens both data sets to say what they are, and that is all it shows
     # Built without the real images: whatever a cell's own note says, the line says in short.
     notes = " ".join(each.get_text() for each in site[page].select("div.cell_output"))
     if "packaged sample of MNIST" in notes:
