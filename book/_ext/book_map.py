@@ -88,11 +88,8 @@ def all_facts(env):
             f"{sorted(set(known) - listed)}, too many: {sorted(listed - set(known))}"
         )
     for facts in known.values():
-        facts["after"] = [
-            known[need]["number"] or known[need]["title"]
-            for need in facts["needs"]
-            if need in known
-        ]
+        found = [need for need in known if need in facts["needs"]]
+        facts["after"] = [known[need]["number"] or known[need]["title"] for need in found]
     return known
 
 

@@ -42,7 +42,7 @@ def test_every_page_is_on_the_map_and_comes_after_what_it_needs(site):
         "Appendix",
     ]
     said = {link: row.get_text(" ") for link, row in zip(links, rows, strict=True)}
-    assert "after 2 and 1" in said["book/convolution"], "read from its own Before you start"
+    assert "after 1 and 2" in said["book/convolution"], "read from its own Before you start"
     assert re.search(r"\d+ min · level 1", said["book/convolution"])
     for number, link in enumerate(links[: len(WITH_CELLS) - 2], 1):
         words = re.search(r"after ([^)]*)", said[link])
