@@ -13,7 +13,7 @@ PORT ?= 8000
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help environment book test test-quick bench serve lint format requirements clean
+.PHONY: help environment book test test-quick bench serve live lint format requirements clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -30,10 +30,19 @@ $(READY): requirements.txt pyproject.toml
 
 environment: $(READY)  ## Make .venv and install the pinned tree
 
-book: $(READY)  ## Build the site into _build/html, running every chapter that changed
+# The library that runs cells in pages. It is one prebuilt package, so npm installs that alone; where
+# npm is missing the pages have no button for it, and every other promise holds.
+LIVE := _build/npm/node_modules/thebe-core/package.json
+$(LIVE): book/live/package.json book/live/package-lock.json
+	@mkdir -p _build/npm && cp $^ _build/npm
+	@if ! command -v npm >/dev/null; then echo "npm is missing: the pages are built without the button that runs their cells"; \
+	elif npm ci --prefix _build/npm --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null; then touch $@; \
+	else echo "npm could not fetch thebe-core: the pages are built without the button that runs their cells" >&2; fi
+
+book: $(READY) $(LIVE)  ## Build the site into _build/html, running every chapter that changed
 	@$(BIN)/python book/build.py
 
-test: $(READY)  ## Run everything: unit tests, doctests, chapter checks, every chapter's cells
+test: $(READY) $(LIVE)  ## Run everything: unit tests, doctests, chapter checks, every chapter's cells
 	@$(BIN)/python tests/run.py
 
 test-quick: $(READY)  ## Run the tests that take seconds
@@ -55,6 +64,9 @@ bench: $(BENCH)/.ready  ## Time training against TensorFlow and PyTorch, on a ma
 serve: book  ## Show the site on http://127.0.0.1:8000 (PORT=… for another port)
 	@echo "The book is at http://127.0.0.1:$(PORT) (Ctrl-C ends)"
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+live: book  ## Show the site on this computer, with cells that can be changed and run in the page
+	@$(BIN)/python book/serve_live.py --port $(PORT)
 
 lint: $(READY)  ## Check the code's style and format
 	@$(BIN)/ruff check .

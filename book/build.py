@@ -28,6 +28,8 @@ PAGE_SOURCES = (
     "_*.yml",
     "book/*.md",
     "book/*.bib",
+    "book/*.yml",
+    "book/live/*",
     "book/build.py",
     "book/_ext/*.py",
     "book/_templates/**/*",
@@ -148,7 +150,8 @@ def run_sphinx(builder):
 def fingerprint(key):
     """Give one digest for all that the site is made of: the outputs' key and the pages' sources."""
     sources = cache_key.digest_of(cache_key.files(PAGE_SOURCES))
-    return hashlib.sha256(f"{key} {sources}".encode()).hexdigest()
+    live = (OUTPUT / "npm" / "node_modules" / "thebe-core").is_dir()
+    return hashlib.sha256(f"{key} {sources} {live}".encode()).hexdigest()
 
 
 def data_notes():

@@ -1,0 +1,96 @@
+"""Let every chapter be taken away: as a notebook with its outputs, and as a script.
+
+The theme offers a notebook that has none: what the page shows lies in the cache of executed
+chapters. Here it is put back, pictures and all, and a script is offered beside it.
+"""
+
+import copy
+from pathlib import Path
+
+import chapter_facts
+
+RECORDS = "application/papermill.record/"  # what `glue` keeps for the prose, for no reader's eyes
+
+
+def executed(app, page):
+    """Give the notebook of a page with the outputs that the page shows, or None.
+
+    A page whose cells were not run by this build's cache (another execution mode) has none.
+    """
+    import nbformat
+    from jupyter_cache import get_cache
+
+    path = Path(app.outdir).parent / "jupyter_execute" / f"{page}.ipynb"
+    if not path.is_file() or app.config.nb_execution_mode != "cache":
+        return None
+    plain = nbformat.read(path, as_version=4)
+    try:
+        _, notebook = get_cache(app.config.nb_execution_cache_path).merge_match_into_notebook(plain)
+    except KeyError:
+        return None
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [each for each in cell.outputs if not is_record(each)]
+    notebook.metadata.pop("source_map", None)
+    return notebook
+
+
+def is_record(output):
+    """Tell whether an output is but a number that the prose shows elsewhere."""
+    kinds = output.get("data", {})
+    return bool(kinds) and all(kind.startswith(RECORDS) for kind in kinds)
+
+
+def with_origin(notebook, app, page):
+    """Give a copy that begins by saying where it is from, and what it needs to run."""
+    import nbformat
+
+    facts = chapter_facts.of(app.env, page)
+    data = chapter_facts.data_words(facts)
+    words = [
+        f"This is the page *{facts['title']}* of *{app.config.html_title or app.config.project}*.",
+        f"To run it, keep it in the folder `{Path(page).parent}/` of a copy of the book's"
+        " repository, with the packages that `make book` installs.",
+    ]
+    if data:
+        words.append(f"Its outputs were computed on: {data}.")
+    result = copy.deepcopy(notebook)
+    result.cells.insert(0, nbformat.v4.new_markdown_cell("\n".join(words), id="origin"))
+    return result
+
+
+def write(app, pagename, templatename, context, doctree):
+    """Write both beside the source of the page, and add the script to the theme's menu."""
+    if doctree is None or not context.get("ipynb_source"):
+        return
+    notebook = executed(app, pagename)
+    if notebook is None:
+        return
+    import jupytext
+    import nbformat
+
+    notebook = with_origin(notebook, app, pagename)
+    folder = Path(app.outdir) / "_sources"
+    nbformat.write(notebook, folder / f"{pagename}.ipynb")
+    script = jupytext.writes(notebook, fmt="py:percent")
+    (folder / f"{pagename}.py").write_text(script, encoding="utf-8")
+    for group in context.get("header_buttons", []):
+        if group.get("label") == "download-buttons":
+            group["buttons"].insert(
+                1,
+                {
+                    "type": "link",
+                    "url": f"{context['pathto']('_sources', 1)}/{pagename}.py",
+                    "text": ".py",
+                    "icon": "fas fa-terminal",
+                    "tooltip": "Download script",
+                    "label": "download-script-button",
+                },
+            )
+
+
+def setup(app):
+    app.setup_extension("chapter_facts")
+    # After the theme has copied its notebook and made its menu.
+    app.connect("html-page-context", write, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

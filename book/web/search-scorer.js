@@ -1,0 +1,14 @@
+// What the search puts first: the glossary's entries and the chapters, which explain; then the
+// companion's reference and the bibliography, which list. The names are those of Sphinx.
+var Scorer = {
+  score: ([page, , , , score]) =>
+    ["book/companion", "book/bibliography", "book/build-status"].includes(page) ? score / 4 : score,
+  objNameMatch: 11,
+  objPartialMatch: 6,
+  objPrio: { 0: 15, 1: 5, 2: -5 },
+  objPrioDefault: 0,
+  title: 15,
+  partialTitle: 7,
+  term: 5,
+  partialTerm: 2,
+};
