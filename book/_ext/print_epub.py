@@ -22,6 +22,17 @@ from sphinx.util.math import get_node_equation_number
 
 ROOT = Path(__file__).resolve().parents[2]
 STYLE = Path(__file__).with_name("print_epub.css")
+SITE_ONLY = (
+    "local_mathjax",
+    "no_thebe",
+    "pydata_sphinx_theme",
+    "sphinx_book_theme",
+    "sphinx_comments",
+    "sphinx_copybutton",
+    "sphinx_thebe",
+    "sphinx_togglebutton",
+    "sphinxext.opengraph",
+)
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 COVER = "cover.png"
 logger = logging.getLogger(__name__)
@@ -34,6 +45,15 @@ class Epub(Epub3Builder):
     """Write the epub, whose pages need no script and nothing from elsewhere."""
 
     math_renderer_name = "mathml"
+
+    def init(self):
+        """Begin, without the site's theme and buttons, though they listen to all HTML."""
+        listeners = self.app.events.listeners
+        for event, found in listeners.items():
+            listeners[event] = [
+                each for each in found if not each.handler.__module__.startswith(SITE_ONLY)
+            ]
+        super().init()
 
     def copy_static_files(self):
         """Copy the style sheets of code and of this book; nothing that the site needs."""
@@ -134,18 +154,29 @@ def write_formula(self, node, *, block):
         logger.warning("no MathML for %r: %s", node.astext(), error, location=node)
 
 
-class LeaveOut(SphinxPostTransform):
-    """Leave out of print what is there to be clicked."""
+class Unclick(SphinxPostTransform):
+    """Leave out of print what is there to be clicked, and make cards of plain paragraphs."""
 
     default_priority = 60
 
     def run(self, **_):
-        """Remove the front page's buttons, and the grids that hold nothing else."""
+        """Remove the front page's buttons; write the titles of its cards in bold."""
         if not for_print(self.app.builder):
             return
-        for link in list(self.document.findall(nodes.reference)):
-            if "sd-btn" in link.get("classes", ()):
-                remove_with_what_it_empties(link)
+        buttons = []
+        for node in list(self.document.findall(nodes.Element)):
+            classes = node.get("classes", ())
+            if "sd-btn" in classes:
+                while not isinstance(node, nodes.paragraph):
+                    node = node.parent
+                buttons.append(node)
+            elif "sd-card-title" in classes:
+                node.replace_self(nodes.paragraph("", "", nodes.strong("", node.astext())))
+        for node in dict.fromkeys(buttons):  # a button is a link in a link
+            remove_with_what_it_empties(node)
+        for node in self.document.findall(nodes.Element):
+            if "classes" in node:
+                node["classes"] = [c for c in node["classes"] if not c.startswith("sd-")]
 
 
 def remove_with_what_it_empties(node):
@@ -165,7 +196,6 @@ def clean_page(app, pagename, templatename, context, doctree):
             for file in context["css_files"]
             if str(file.filename).endswith(("pygments.css", STYLE.name))
         ]
-        context["metatags"] = ""
 
 
 def settle(app, config):
@@ -189,7 +219,7 @@ def settle(app, config):
 def setup(app):
     app.add_builder(Epub, override=True)
     app.add_html_math_renderer("mathml", (visit_inline, None), (visit_block, None))
-    app.add_post_transform(LeaveOut)
+    app.add_post_transform(Unclick)
     app.connect("config-inited", settle, priority=100)
     app.connect("html-page-context", clean_page, priority=999)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

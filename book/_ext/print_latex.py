@@ -48,6 +48,14 @@ PREAMBLE = r"""
 \renewcommand*\l@section{\@dottedtocline{1}{1.5em}{3em}}
 \renewcommand\sphinxtableofcontentshook{}
 \makeatother
+% Sphinx takes the first part's caption for the name of the contents.
+\addto\captionsenglish{\renewcommand{\contentsname}{Contents}}
+% Exercises and solutions go over pages, with code and figures: two lines hold them, and no frame.
+\newcommand\blockline{\noindent\textcolor[rgb]{.6,.66,.72}{\rule{\linewidth}{.5pt}}\par}
+\renewenvironment{sphinxnote}[1]
+  {\par\addvspace{10pt}\blockline\nobreak\noindent
+    {\sffamily\bfseries\small\color[rgb]{.13,.26,.42}#1}\par\nobreak}
+  {\par\nobreak\blockline\addvspace{10pt}}
 \setlength{\emergencystretch}{3em}
 \hyphenpenalty=300
 \DeclareMathOperator*{\argmax}{arg\,max}
