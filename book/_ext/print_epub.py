@@ -8,6 +8,7 @@ for each part; and the words in the package that say which pages hold formulas.
 import re
 from html import escape, unescape
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import yaml
 from docutils import nodes
@@ -36,6 +37,15 @@ SITE_ONLY = (
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 COVER = "cover.png"
 logger = logging.getLogger(__name__)
+MATHML = "http://www.w3.org/1998/Math/MathML"
+ET.register_namespace("", MATHML)
+# TeX that MathJax reads and docutils does not, and the same in words that both do.
+FORMS = (
+    (re.compile(r"\\dots\b"), r"\\ldots"),
+    (re.compile(r"\\(t?frac)(\d)(\d)"), r"\\\1{\2}{\3}"),
+    (re.compile(r"\\(big|Big)([\[(])"), r"\\\1l\2"),
+    (re.compile(r"\\(big|Big)([\])])"), r"\\\1r\2"),
+)
 # XHTML knows four names of signs; MathML's own are not among them.
 NAMED = re.compile(r"&(?!amp;|lt;|gt;|quot;)[A-Za-z]+;")
 ITEM = re.compile(r'<item id="[^"]+" href="([^"]+)" media-type="application/xhtml\+xml" />')
@@ -126,9 +136,15 @@ def draw_cover(path):
 
 def mathml(source, block):
     """Give MathML for a formula, with the formula's source for readers that show none."""
-    text = " ".join(source.split())
+    for pattern, words in FORMS:
+        source = pattern.sub(words, source)
     code = NAMED.sub(lambda match: unescape(match[0]), tex2mathml(source, as_block=block))
-    return code.replace("<math ", f'<math alttext="{escape(text)}" ', 1)
+    tree = ET.fromstring(code)
+    tree.set("alttext", " ".join(source.split()))
+    for node in tree.iter(f"{{{MATHML}}}msub"):
+        if node[0].tag == f"{{{MATHML}}}munder":
+            node.tag = node[0].tag  # what is said of an underbrace stands below it, not beside
+    return ET.tostring(tree, encoding="unicode")
 
 
 def visit_inline(self, node):
