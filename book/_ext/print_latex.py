@@ -31,8 +31,8 @@ FONTS = r"""
 \newfontfamily\signs{DejaVu Sans}[Scale=0.9]
 \usepackage{newunicodechar}
 """
-# Signs of running text that the text font lacks; code has them in its own.
-SIGNS = "★→⊙"
+# Signs that the text font lacks, and how they are shown; code has them in its own font.
+SIGNS = {"★": "★", "→": "→", "⊙": "⊙", "₁": "₁", "₂": "₂", "⁶": "⁶", "⁹": "⁹", "✅": "✓"}
 SIGN = r"""
 \newunicodechar{%(sign)s}{\iffontchar\font"%(code)s \char"%(code)s \else{\signs\char"%(code)s }\fi}
 """
@@ -56,6 +56,9 @@ PREAMBLE = r"""
   {\par\addvspace{10pt}\blockline\nobreak\noindent
     {\sffamily\bfseries\small\color[rgb]{.13,.26,.42}#1}\par\nobreak}
   {\par\nobreak\blockline\addvspace{10pt}}
+% Names of the companion's functions are longer than half a line.
+\AtBeginEnvironment{sphinxtheindex}{\small\raggedright}
+\protected\def\spxextra#1{ {\footnotesize(#1)}}
 \setlength{\emergencystretch}{3em}
 \hyphenpenalty=300
 \DeclareMathOperator*{\argmax}{arg\,max}
@@ -74,6 +77,8 @@ COLUMNS = 98  # letters of code in a line of that width, in an admonition
 CODE_POINTS = 9
 LETTER_POINTS = {r"\normalsize": 5.3, r"\small": 4.8, r"\footnotesize": 4.3, r"\scriptsize": 3.7}
 BOXES = re.compile("[─-╿]")
+BREAKS = re.compile(r"(?<=[/_.])(?=\w)|(?<= )")
+LONG = 18  # letters of a word that is broken
 ESCAPES = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -259,30 +264,46 @@ class FitTables(SphinxPostTransform):
             if columns is None:
                 continue
             widths = [max(map(len, column), default=1) for column in columns]
+            least = [max(longest_piece(text) for text in column) for column in columns]
             numeric = [all(NUMBER.fullmatch(t.strip()) for t in column[1:]) for column in columns]
-            size, fits = self.size(widths, numeric)
-            letters = zip(numeric, strict=True)
-            spec = "".join("r" if n else ("l" if fits else "L") for (n,) in letters)
+            size, fits = self.size(widths, least)
+            spec = "".join("r" if number else ("l" if fits else "L") for number in numeric)
+            if not fits:
+                allow_breaks(table)
             position = table.parent.index(table)
             table.parent.insert(position + 1, raw(r"\endgroup"))
             table.parent.insert(position, addnodes.tabular_col_spec(spec=f"{{{spec}}}"))
             table.parent.insert(position, raw(rf"\begingroup{size}"))
 
     @staticmethod
-    def size(widths, numeric):
-        """Choose the largest letters with which all lines, or at least all numbers, fit."""
+    def size(widths, least):
+        """Choose the largest letters with which all lines, or at least all their words, fit."""
         room = PAGE_POINTS - 12 * len(widths)
         for size, points in LETTER_POINTS.items():
             if points * sum(widths) <= room:
                 return size, True
             if size == r"\small":
                 break
-        # Words are broken: they need a few letters each.
-        least = sum(w if n else min(w, 12) for w, n in zip(widths, numeric, strict=True))
         for size, points in LETTER_POINTS.items():
-            if points * least <= room:
+            if points * sum(least) <= room:
                 return size, False
         return r"\scriptsize", False
+
+
+def longest_piece(text):
+    """Give the length of the longest part of a text that cannot be broken."""
+    return max(map(len, BREAKS.split(text)), default=0)
+
+
+def allow_breaks(table):
+    """Let the long names in a table's cells, of files for example, go over two lines."""
+    for text in list(table.findall(nodes.Text)):
+        pieces = [piece for piece in BREAKS.split(str(text)) if piece]
+        if len(pieces) > 1 and any(len(word) > LONG for word in str(text).split()):
+            found = [nodes.Text(pieces[0])]
+            for piece in pieces[1:]:
+                found += [raw(r"\allowbreak{}"), nodes.Text(piece)]
+            text.parent.replace(text, found)
 
 
 def cells_by_column(table):
@@ -301,7 +322,9 @@ def cells_by_column(table):
 
 def settle(app, config):
     """Set what the LaTeX builder reads, before it does."""
-    signs = "".join(SIGN % {"sign": sign, "code": f"{ord(sign):X}"} for sign in SIGNS)
+    signs = "".join(
+        SIGN % {"sign": sign, "code": f"{ord(shown):X}"} for sign, shown in SIGNS.items()
+    )
     config.latex_elements = {
         "papersize": "a4paper",
         "pointsize": "10pt",
