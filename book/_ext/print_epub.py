@@ -5,6 +5,7 @@ MathML in place of MathJax, since they run no script; one style sheet in place o
 for each part; and the words in the package that say which pages hold formulas.
 """
 
+import itertools
 import re
 from html import escape, unescape
 from pathlib import Path
@@ -34,6 +35,7 @@ SITE_ONLY = (
     "sphinx_togglebutton",
     "sphinxext.opengraph",
 )
+REPEATED = ("exercise-content", "solution-content", "proof-content")
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 COVER = "cover.png"
 logger = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ FORMS = (
 )
 # XHTML knows four names of signs; MathML's own are not among them.
 NAMED = re.compile(r"&(?!amp;|lt;|gt;|quot;)[A-Za-z]+;")
+DOCTYPE = re.compile(r"<!DOCTYPE[^>]*>")
 ITEM = re.compile(r'<item id="[^"]+" href="([^"]+)" media-type="application/xhtml\+xml" />')
 
 
@@ -63,6 +66,7 @@ class Epub(Epub3Builder):
             listeners[event] = [
                 each for each in found if not each.handler.__module__.startswith(SITE_ONLY)
             ]
+        self.config.html_domain_indices = False  # lists of labels and modules, which nobody reads
         super().init()
 
     def copy_static_files(self):
@@ -72,6 +76,13 @@ class Epub(Epub3Builder):
         self.create_pygments_style_file()
         (folder / STYLE.name).write_text(STYLE.read_text(encoding="utf-8"), encoding="utf-8")
         draw_cover(folder / COVER)
+
+    def copy_image_files(self):
+        """Copy the pictures; an SVG must not name a document type, which lies elsewhere."""
+        super().copy_image_files()
+        for path in (Path(self.outdir) / self.imagedir).glob("*.svg"):
+            text = path.read_text(encoding="utf-8")
+            path.write_text(DOCTYPE.sub("", text, count=1), encoding="utf-8")
 
     def get_toc(self):
         """Put a page for each part before its chapters, and the chapters below it."""
@@ -141,6 +152,12 @@ def mathml(source, block):
     code = NAMED.sub(lambda match: unescape(match[0]), tex2mathml(source, as_block=block))
     tree = ET.fromstring(code)
     tree.set("alttext", " ".join(source.split()))
+    for node in list(tree.iter(f"{{{MATHML}}}mfrac")):
+        if "displaystyle" in node.attrib:  # which EPUB lets no fraction have, but what holds one
+            fraction = ET.Element(node.tag)
+            fraction.extend(list(node))
+            node[:] = [fraction]
+            node.tag = f"{{{MATHML}}}mstyle"
     for node in tree.iter(f"{{{MATHML}}}msub"):
         if node[0].tag == f"{{{MATHML}}}munder":
             node.tag = node[0].tag  # what is said of an underbrace stands below it, not beside
@@ -180,6 +197,9 @@ class Unclick(SphinxPostTransform):
         if not for_print(self.app.builder):
             return
         buttons = []
+        for node in list(self.document.findall(nodes.paragraph)):
+            if any(isinstance(child, nodes.Body) for child in node):
+                node.replace_self(list(paragraphs(node.children)))
         for node in list(self.document.findall(nodes.Element)):
             classes = node.get("classes", ())
             if "sd-btn" in classes:
@@ -193,6 +213,19 @@ class Unclick(SphinxPostTransform):
         for node in self.document.findall(nodes.Element):
             if "classes" in node:
                 node["classes"] = [c for c in node["classes"] if not c.startswith("sd-")]
+            if "hide_mode" in node:
+                node["hide_mode"] = None  # folded code is shown
+            if "ids" in node:  # all exercises of a page would have the same
+                node["ids"] = [name for name in node["ids"] if name not in REPEATED]
+
+
+def paragraphs(children):
+    """Give the blocks of a paragraph that holds some, as napoleon writes them, and no XHTML may."""
+    for is_block, group in itertools.groupby(children, lambda n: isinstance(n, nodes.Body)):
+        if is_block:
+            yield from group
+        else:
+            yield nodes.paragraph("", "", *group)
 
 
 def remove_with_what_it_empties(node):
@@ -228,6 +261,7 @@ def settle(app, config):
     config.epub_uid = "book"
     config.epub_show_urls = "no"  # links can be followed
     config.epub_tocdepth = 3
+    config.epub_tocscope = "includehidden"  # Jupyter Book hides the table of contents in its page
     config.epub_css_files = [STYLE.name]
     config.epub_cover = (f"_static/{COVER}", "epub-cover.html")
 

@@ -162,9 +162,7 @@ class Bind(SphinxPostTransform):
                 wrapper.insert(0, raw(rf"\part{{{caption}}}"))
             elif not in_appendix:
                 in_appendix = True
-                line = rf"\addcontentsline{{toc}}{{part}}{{{caption}}}"
-                text = rf"\appendix\part*{{{caption}}}\phantomsection" + line
-                wrapper.insert(0, raw(text))
+                wrapper.insert(0, raw(rf"\appendix\part*{{{caption}}}"))
         self.bibliography()
 
     def front_page(self, top):
