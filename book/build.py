@@ -186,11 +186,14 @@ def run_latex():
 
 
 def latex_faults(log):
-    """List the lines of a LaTeX log that tell of errors, and of what a reader would miss."""
+    """List the lines of a LaTeX log that tell of an error, or else of what a reader would miss."""
+    # What follows an error only follows from it; the line that begins with l. says where.
+    if errors := re.findall(r"^!.*|^l\.\d+.*", log, re.MULTILINE):
+        return errors
     faults = []
     for line in log.splitlines():
         spilled = re.match(r"Overfull \\hbox \(([\d.]+)pt too wide\)", line)
-        lost = line.startswith(("!", "Missing character")) or "undefined" in line
+        lost = line.startswith("Missing character") or "undefined" in line
         if lost or (spilled and float(spilled[1]) > SPILLED):
             faults.append(line)
     return faults

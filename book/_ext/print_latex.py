@@ -53,9 +53,9 @@ PREAMBLE = r"""
 % Exercises and solutions go over pages, with code and figures: two lines hold them, and no frame.
 \newcommand\blockline{\noindent\textcolor[rgb]{.6,.66,.72}{\rule{\linewidth}{.5pt}}\par}
 \renewenvironment{sphinxnote}[1]
-  {\par\addvspace{10pt}\blockline\nobreak\noindent
+  {\par\vspace{-4pt}\blockline\nobreak\noindent
     {\sffamily\bfseries\small\color[rgb]{.13,.26,.42}#1}\par\nobreak}
-  {\par\nobreak\blockline\addvspace{10pt}}
+  {\par\nobreak\vspace{-4pt}\blockline}
 % Names of the companion's functions are longer than half a line.
 \AtBeginEnvironment{sphinxtheindex}{\small\raggedright}
 \protected\def\spxextra#1{ {\footnotesize(#1)}}
