@@ -59,6 +59,8 @@ PREAMBLE = r"""
 % Names of the companion's functions are longer than half a line.
 \AtBeginEnvironment{sphinxtheindex}{\small\raggedright}
 \protected\def\spxextra#1{ {\footnotesize(#1)}}
+% "Table 2.1, continued" would name a number that the table has not.
+\renewcommand\sphinxtablecontinued[1]{}
 \setlength{\emergencystretch}{3em}
 \hyphenpenalty=300
 \DeclareMathOperator*{\argmax}{arg\,max}
@@ -227,7 +229,8 @@ class FitCode(SphinxPostTransform):
 
     def run(self, **_):
         """Set each block of code, or of what it printed, into a group of its own."""
-        for block in list(self.document.findall(nodes.literal_block)):
+        kinds = (nodes.literal_block, nodes.doctest_block)
+        for block in [each for kind in kinds for each in self.document.findall(kind)]:
             if any(isinstance(node, nodes.table) for node in ancestors(block)):
                 continue
             printed = any("cell_output" in node.get("classes", ()) for node in ancestors(block))
