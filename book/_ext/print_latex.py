@@ -79,7 +79,7 @@ COLUMNS = 98  # letters of code in a line of that width, in an admonition
 CODE_POINTS = 9
 LETTER_POINTS = {r"\normalsize": 5.3, r"\small": 4.8, r"\footnotesize": 4.3, r"\scriptsize": 3.7}
 BOXES = re.compile("[─-╿]")
-BREAKS = re.compile(r"(?<=[/_.])(?=\w)|(?<= )")
+BREAKS = re.compile(r"(?<=[/_.])(?=\w)")
 LONG = 18  # letters of a word that is broken
 ESCAPES = re.compile(r"\x1b\[[\d;]*m")
 
@@ -274,7 +274,9 @@ class FitTables(SphinxPostTransform):
             position = table.parent.index(table)
             table.parent.insert(position + 1, raw(r"\endgroup"))
             table.parent.insert(position, addnodes.tabular_col_spec(spec=f"{{{spec}}}"))
-            table.parent.insert(position, raw(rf"\begingroup{size}"))
+            # A short word keeps its column wide enough, and is not divided.
+            words = "" if fits else r"\setlength{\tymin}{50pt}\hyphenpenalty=10000"
+            table.parent.insert(position, raw(rf"\begingroup{size}{words}"))
 
     @staticmethod
     def size(widths, least):
@@ -291,18 +293,24 @@ class FitTables(SphinxPostTransform):
         return r"\scriptsize", False
 
 
+def pieces(text):
+    """Cut a text where a line may end: after a word, and inside names of files and the like."""
+    for word in re.findall(r"\S+\s*", text):
+        yield from (BREAKS.split(word) if len(word) > LONG else [word])
+
+
 def longest_piece(text):
     """Give the length of the longest part of a text that cannot be broken."""
-    return max(map(len, BREAKS.split(text)), default=0)
+    return max((len(piece.strip()) for piece in pieces(text)), default=0)
 
 
 def allow_breaks(table):
     """Let the long names in a table's cells, of files for example, go over two lines."""
     for text in list(table.findall(nodes.Text)):
-        pieces = [piece for piece in BREAKS.split(str(text)) if piece]
-        if len(pieces) > 1 and any(len(word) > LONG for word in str(text).split()):
-            found = [nodes.Text(pieces[0])]
-            for piece in pieces[1:]:
+        if any(len(word) > LONG for word in str(text).split()):
+            first, *others = pieces(str(text))
+            found = [nodes.Text(first)]
+            for piece in others:
                 found += [raw(r"\allowbreak{}"), nodes.Text(piece)]
             text.parent.replace(text, found)
 
