@@ -295,7 +295,7 @@ class FitTables(SphinxPostTransform):
 
 def pieces(text):
     """Cut a text where a line may end: after a word, and inside names of files and the like."""
-    for word in re.findall(r"\S+\s*", text):
+    for word in re.findall(r"\s*\S+\s*|\s+", text):
         yield from (BREAKS.split(word) if len(word) > LONG else [word])
 
 
