@@ -15,7 +15,7 @@ import yaml
 from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
-from print_outputs import for_print
+from print_outputs import BOXES, for_print
 from sphinx import addnodes
 from sphinx.builders.epub3 import Epub3Builder
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -210,6 +210,9 @@ class Unclick(SphinxPostTransform):
                 node.replace_self(nodes.paragraph("", "", nodes.strong("", node.astext())))
         for node in dict.fromkeys(buttons):  # a button is a link in a link
             remove_with_what_it_empties(node)
+        for node in self.document.findall(nodes.literal_block):
+            if BOXES.search(node.astext()):
+                node["classes"].append("boxes")
         for node in self.document.findall(nodes.Element):
             if "classes" in node:
                 node["classes"] = [c for c in node["classes"] if not c.startswith("sd-")]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 from docutils import nodes
-from print_outputs import NUMBER
+from print_outputs import BOXES, NUMBER
 from sphinx import addnodes
 from sphinx.builders.latex.nodes import thebibliography
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -78,7 +78,6 @@ PAGE_POINTS = 460  # width of the text
 COLUMNS = 98  # letters of code in a line of that width, in an admonition
 CODE_POINTS = 9
 LETTER_POINTS = {r"\normalsize": 5.3, r"\small": 4.8, r"\footnotesize": 4.3, r"\scriptsize": 3.7}
-BOXES = re.compile("[─-╿]")
 BREAKS = re.compile(r"(?<=[/_.])(?=\w)")
 LONG = 18  # letters of a word that is broken
 ESCAPES = re.compile(r"\x1b\[[\d;]*m")

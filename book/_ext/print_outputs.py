@@ -14,6 +14,7 @@ from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 NUMBER = re.compile(r"[-+−×$ ]*\d[\d.,:e+\- ]*(%| s| MB| points)?|nan|—|")
+BOXES = re.compile("[─-╿]")  # what tables are drawn with where there is nothing but letters
 INLINE = {
     "code": nodes.literal,
     "em": nodes.emphasis,
