@@ -21,6 +21,7 @@ SITE = ROOT / "_build" / "html"
 PDF = ROOT / "_build" / "from-kernel-to-cluster.pdf"
 EPUB = PDF.with_suffix(".epub")
 PARTS = yaml.safe_load((ROOT / "_toc.yml").read_text())["parts"]
+VERDICTS = ("Right.", "Notthisone.")  # what the script says of a choice; print has the answer
 PAGES = ["index", *(chapter["file"] for part in PARTS for chapter in part["chapters"])]
 LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl"}
 # Paper knows no difference between these, or shows one that is not in the text: where a line of
@@ -63,7 +64,7 @@ def site():
     pages = {}
     for page in PAGES:
         soup = BeautifulSoup((SITE / f"{page}.html").read_text(), "html.parser").find("article")
-        for tag in soup.select(".headerlink, .quiz-verdict, summary, .sd-btn"):
+        for tag in soup.select(".headerlink, .section-number, summary, .sd-btn"):
             tag.decompose()
         pages[page] = soup
     return pages
@@ -74,7 +75,7 @@ def pdf():
     """Give the words of the PDF, without the lines at the head and the foot of its pages."""
     need(xelatex="texlive-xetex", latexmk="latexmk", pdftotext="poppler-utils")
     build("pdf")
-    words = ["pdftotext", "-x", "0", "-y", "60", "-W", "595", "-H", "722", PDF, "-"]
+    words = ["pdftotext", "-layout", "-x", "0", "-y", "60", "-W", "595", "-H", "722", PDF, "-"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     return squeezed(done.stdout)
 
@@ -104,20 +105,23 @@ def test_the_epub_shows_what_the_site_shows(site, epub, page):
     assert len(here.find_all("math")) == len(formulas)
     assert all("xmlns" in formula.attrs for formula in here.find_all("math"))
     assert len(here.find_all("img")) == len(there.find_all("img"))
+    quizzes = [tag for tag in there.select(".quiz legend, .quiz-text, .quiz-why > p")]
     whole = UNSEEN.sub("", here.get_text())
-    for text in texts(there, ".quiz legend, .quiz-text, .quiz-why p"):
-        assert (re.sub(r"\\\(.*?\\\)", "", text) == text and text in whole) or "\\(" in text
+    said = [UNSEEN.sub("", tag.get_text()) for tag in quizzes if not tag.select(".math")]
+    assert [text for text in said if text not in whole and text not in VERDICTS] == []
 
 
 def test_the_epub_is_valid_and_needs_nothing_else(epub):
-    need(epubcheck="epubcheck")
+    need(epubcheck="epubcheck", java="default-jre-headless")
     with zipfile.ZipFile(EPUB) as packed:
         names = packed.namelist()
         assert names[0] == "mimetype"
         pages = [packed.read(name).decode() for name in names if name.endswith(".xhtml")]
     assert not any(name.endswith(".js") for name in names)
     assert not any(re.search(r"<script|src=\"http", page) for page in pages)
-    done = subprocess.run(["epubcheck", EPUB], capture_output=True, text=True)
+    # Debian's command is an archive that needs an entry in the kernel to run by itself.
+    words = ["java", "-jar", shutil.which("epubcheck"), EPUB]
+    done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "No errors or warnings" in done.stdout, done.stderr[-3000:]
 
@@ -125,13 +129,15 @@ def test_the_epub_is_valid_and_needs_nothing_else(epub):
 @pytest.mark.parametrize("page", PAGES)
 def test_the_pdf_shows_what_the_site_shows(site, pdf, page):
     soup = site[page]
-    wanted = {tag.get_text() for tag in soup.select("h2, h3, figcaption .caption-text")}
+    tags = soup.select("h2, h3, figcaption .caption-text, .quiz legend, .quiz-text")
+    wanted = {tag.get_text() for tag in tags if not tag.select(".math")}
     wanted |= {line for tag in soup.select("pre") for line in tag.get_text().splitlines()}
-    wanted |= {tag.get_text() for tag in soup.select(".quiz legend, .quiz-text")}
-    rows = soup.select(".cell_output tr")
-    wanted |= {" ".join(cell.get_text() for cell in row.select("td")[-3:]) for row in rows}
-    lost = [text for text in wanted if "\\(" not in text and squeezed(text) not in pdf]
-    assert not lost
+    for row in soup.select(".cell_output tr"):
+        cells = [cell.get_text().strip() for cell in row.find_all("td")]
+        numbers = [cell for cell in cells if re.fullmatch(r"[-+]?[\d.,]+%?", cell)]
+        if cells and len(numbers) == len(cells):
+            wanted.add(" ".join(cells))
+    assert [text for text in wanted if squeezed(text) not in pdf] == []
 
 
 def test_the_pdf_has_its_fonts_and_its_parts(pdf):
