@@ -105,7 +105,7 @@ def test_the_epub_shows_what_the_site_shows(site, epub, page):
     assert len(here.find_all("math")) == len(formulas)
     assert all("xmlns" in formula.attrs for formula in here.find_all("math"))
     assert len(here.find_all("img")) == len(there.find_all("img"))
-    quizzes = [tag for tag in there.select(".quiz legend, .quiz-text, .quiz-why > p")]
+    quizzes = there.select(".quiz legend, .quiz-text, .quiz-why > p")
     whole = UNSEEN.sub("", here.get_text())
     said = [UNSEEN.sub("", tag.get_text()) for tag in quizzes if not tag.select(".math")]
     assert [text for text in said if text not in whole and text not in VERDICTS] == []
