@@ -198,7 +198,7 @@ class Unclick(SphinxPostTransform):
             return
         buttons = []
         for node in list(self.document.findall(nodes.paragraph)):
-            if any(isinstance(child, nodes.Body) for child in node):
+            if any(map(is_block, node)):
                 node.replace_self(list(paragraphs(node.children)))
         for node in list(self.document.findall(nodes.Element)):
             classes = node.get("classes", ())
@@ -222,10 +222,15 @@ class Unclick(SphinxPostTransform):
                 node["ids"] = [name for name in node["ids"] if name not in REPEATED]
 
 
+def is_block(node):
+    """Say whether a node stands for itself, and not in a line."""
+    return isinstance(node, nodes.Body) and not isinstance(node, nodes.Inline)
+
+
 def paragraphs(children):
     """Give the blocks of a paragraph that holds some, as napoleon writes them, and no XHTML may."""
-    for is_block, group in itertools.groupby(children, lambda n: isinstance(n, nodes.Body)):
-        if is_block:
+    for block, group in itertools.groupby(children, is_block):
+        if block:
             yield from group
         else:
             yield nodes.paragraph("", "", *group)
