@@ -15,6 +15,7 @@ from sphinx.util import logging
 logger = logging.getLogger(__name__)
 NUMBER = re.compile(r"[-+−×$ ]*\d[\d.,:e+\- ]*(%| s| MB| points)?|nan|—|")
 BOXES = re.compile("[─-╿]")  # what tables are drawn with where there is nothing but letters
+WIDE = 60  # letters in a row of a table that is too wide for the small page of an epub
 INLINE = {
     "code": nodes.literal,
     "em": nodes.emphasis,
@@ -160,7 +161,12 @@ def _table(element):
             "", *[_entry(text, numeric[column], rows) for column, text, _, rows in line]
         )
     group += [titles, body]
-    return nodes.table("", group, classes=["output-table", "colwidths-auto"])
+    table = nodes.table("", group, classes=["output-table", "colwidths-auto"])
+    widths = [max(map(len, column)) for column in zip(*head, strict=True)]
+    widths = [max(map(len, [*c, " " * w])) for c, w in zip(columns, widths, strict=True)]
+    if sum(widths) > WIDE:
+        table["classes"].append("very-wide" if sum(widths) > 1.5 * WIDE else "wide")
+    return table
 
 
 def _entry(text, number, rows=1):
