@@ -173,9 +173,9 @@ def visit_inline(self, node):
 def visit_block(self, node):
     """Write a formula with a line of its own, and its number."""
     self.body.append(self.starttag(node, "div", CLASS="math"))
+    write_formula(self, node, block=True)
     if node["number"]:
         self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})</span>')
-    write_formula(self, node, block=True)
     self.body.append("</div>\n")
     raise nodes.SkipNode
 
