@@ -306,6 +306,8 @@ def longest_piece(text):
 def allow_breaks(table):
     """Let the long names in a table's cells, of files for example, go over two lines."""
     for text in list(table.findall(nodes.Text)):
+        if isinstance(text.parent, (nodes.raw, nodes.math)):
+            continue
         if any(len(word) > LONG for word in str(text).split()):
             first, *others = pieces(str(text))
             found = [nodes.Text(first)]
@@ -324,8 +326,16 @@ def cells_by_column(table):
             return None
         # A cell over several rows leaves the later ones shorter, at the left.
         for column, entry in zip(reversed(columns), reversed(entries), strict=False):
-            column.append(entry.astext())
+            column.append(shown(entry))
     return columns
+
+
+def shown(entry):
+    """Give the words of a cell as they are printed, the number of a page among them."""
+    texts = entry.findall(nodes.Text)
+    return "".join(
+        " (page 000)" if isinstance(text.parent, nodes.raw) else str(text) for text in texts
+    )
 
 
 def settle(app, config):
