@@ -74,7 +74,9 @@ BIBLIOGRAPHY = r"""
 INPUT = r"\sphinxsetup{VerbatimColor={rgb}{.965,.97,.975},VerbatimBorderColor={rgb}{.8,.82,.85}}"
 OUTPUT = r"\sphinxsetup{VerbatimColor={rgb}{1,1,1},VerbatimBorderColor={rgb}{.9,.9,.9}}"
 
-PAGE_POINTS = 460  # width of the text
+# In a table that does not fit, a short word keeps its column wide enough, and is not divided.
+NARROW = r"\setlength{\tymin}{75pt}\setlength{\tabcolsep}{3.5pt}\hyphenpenalty=10000"
+PAGE_POINTS = 440  # width of the text, less than it is: headings have wider letters
 COLUMNS = 98  # letters of code in a line of that width, in an admonition
 CODE_POINTS = 9
 LETTER_POINTS = {r"\normalsize": 5.3, r"\small": 4.8, r"\footnotesize": 4.3, r"\scriptsize": 3.7}
@@ -273,8 +275,7 @@ class FitTables(SphinxPostTransform):
             position = table.parent.index(table)
             table.parent.insert(position + 1, raw(r"\endgroup"))
             table.parent.insert(position, addnodes.tabular_col_spec(spec=f"{{{spec}}}"))
-            # A short word keeps its column wide enough, and is not divided.
-            words = "" if fits else r"\setlength{\tymin}{50pt}\hyphenpenalty=10000"
+            words = "" if fits else NARROW
             table.parent.insert(position, raw(rf"\begingroup{size}{words}"))
 
     @staticmethod
