@@ -13,7 +13,7 @@ PORT ?= 8000
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help environment book test test-quick bench serve live lint format requirements clean
+.PHONY: help environment book pdf epub test test-quick bench serve live lint format requirements clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -41,6 +41,12 @@ $(LIVE): book/live/package.json book/live/package-lock.json
 
 book: $(READY) $(LIVE)  ## Build the site into _build/html, running every chapter that changed
 	@$(BIN)/python book/build.py
+
+pdf: $(READY)  ## Make the book as _build/from-kernel-to-cluster.pdf (needs xelatex; says how to get it)
+	@$(BIN)/python book/build.py --builder pdf
+
+epub: $(READY)  ## Make the book for electronic readers, _build/from-kernel-to-cluster.epub
+	@$(BIN)/python book/build.py --builder epub
 
 test: $(READY) $(LIVE)  ## Run everything: unit tests, doctests, chapter checks, every chapter's cells
 	@$(BIN)/python tests/run.py

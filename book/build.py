@@ -1,12 +1,14 @@
 """Build the site: run the chapters that need it, two at a time, then let Sphinx write the pages.
 
-``make book`` calls this file. Sphinx alone (``jupyter-book build .``) gives the same pages, one
-chapter after another: both read and fill the same cache.
+``make book`` calls this file, and so do ``make pdf`` and ``make epub``. Sphinx alone
+(``jupyter-book build .``) gives the same pages, one chapter after another: both read and fill the
+same cache.
 """
 
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,9 +35,17 @@ PAGE_SOURCES = (
     "book/build.py",
     "book/_ext/*.py",
     "book/_templates/**/*",
+    "book/_ext/*.css",
     "book/web/**/*",
     "book/images/**/*",
 )
+NAME = "from-kernel-to-cluster"  # of the PDF and of the epub
+PACKAGES = (
+    "latexmk texlive-xetex texlive-latex-extra texlive-fonts-recommended "
+    "fonts-texgyre fonts-texgyre-math fonts-dejavu"
+)
+PRINTED = {"pdf": "latex", "epub": "epub"}  # and the folder in which each is made
+SPILLED = 10  # points by which a line may stand out of the text: more is seen
 WORKERS = 2  # a chapter at the quick budget takes under 1 GB; more would thrash two cores
 
 
@@ -141,10 +151,55 @@ def run_sphinx(builder):
     """Write the pages, every warning an error; return the exit status."""
     # --all: warnings are raised only for pages that are read in this run.
     words = ["build", ".", "--all", "-W", "-n", "--keep-going", "--quiet", "--builder"]
+    words += ["custom", "--custom-builder", "epub"] if builder == "epub" else [builder]
     # Sphinx leaves the page of a chapter that is no more.
     shutil.rmtree(OUTPUT / builder, ignore_errors=True)
     program = Path(sysconfig.get_path("scripts")) / "jupyter-book"
-    return subprocess.run([program, *words, builder], stdout=subprocess.DEVNULL).returncode
+    return subprocess.run([program, *words], stdout=subprocess.DEVNULL).returncode
+
+
+def require_latex():
+    """Say how to get what makes a PDF, where it is missing.
+
+    Raises
+    ------
+    FileNotFoundError
+        If xelatex or latexmk is missing.
+    """
+    if missing := [name for name in ("xelatex", "latexmk") if not shutil.which(name)]:
+        raise FileNotFoundError(
+            f"{' and '.join(missing)} is missing, which makes the PDF: on Debian and Ubuntu, "
+            f"apt-get install --no-install-recommends {PACKAGES}"
+        )
+
+
+def run_latex():
+    """Set the pages that Sphinx wrote for LaTeX; return what is wrong with the result."""
+    words = ["latexmk", "-xelatex", "-interaction=nonstopmode", "-halt-on-error", "-silent"]
+    done = subprocess.run(
+        [*words, f"{NAME}.tex"],
+        cwd=OUTPUT / "latex",
+        env=os.environ | {"max_print_line": "10000"},  # a warning is one line of the log
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    log = OUTPUT / "latex" / f"{NAME}.log"
+    text = log.read_text(errors="replace") if log.exists() else "! LaTeX wrote no log"
+    return latex_faults(text) or ([f"latexmk failed: see {log}"] if done.returncode else [])
+
+
+def latex_faults(log):
+    """List the lines of a LaTeX log that tell of an error, or else of what a reader would miss."""
+    # What follows an error only follows from it; the line that begins with l. says where.
+    if errors := re.findall(r"^!.*|^l\.\d+.*", log, re.MULTILINE):
+        return errors
+    faults = []
+    for line in log.splitlines():
+        spilled = re.match(r"Overfull \\hbox \(([\d.]+)pt too wide\)", line)
+        lost = line.startswith("Missing character") or "undefined" in line
+        if lost or (spilled and float(spilled[1]) > SPILLED):
+            faults.append(line)
+    return faults
 
 
 def fingerprint(key):
@@ -166,7 +221,9 @@ def data_notes():
 def main():
     """Build, and say where the site is, how long it took and on which data it ran."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--builder", default="html", help="a Sphinx builder (default: html)")
+    parser.add_argument(
+        "--builder", default="html", help="html (the default), pdf, epub, or a Sphinx builder"
+    )
     parser.add_argument("--force", action="store_true", help="build even where nothing changed")
     arguments = parser.parse_args()
 
@@ -180,14 +237,23 @@ def main():
         raise SystemExit(f"The book was not built: {error}") from error
 
 
+def result(builder):
+    """Give the path of what a builder makes."""
+    if builder == "html":
+        return OUTPUT / "html" / "index.html"
+    return OUTPUT / (f"{NAME}.{builder}" if builder in PRINTED else builder)
+
+
 def build(builder, force):
     """Build where something changed, and say what came of it."""
     start = time.perf_counter()
     cache = cache_key.cache_path()
     stamp = OUTPUT / f".{builder}-fingerprint"
-    site = OUTPUT / builder
+    made = result(builder)
     now = fingerprint(cache.name)
-    if not force and site.is_dir() and stamp.exists() and stamp.read_text() == now:
+    if builder == "pdf":
+        require_latex()
+    if not force and made.exists() and stamp.exists() and stamp.read_text() == now:
         done = "Nothing changed since the last build"
     else:
         stamp.unlink(missing_ok=True)
@@ -197,12 +263,19 @@ def build(builder, force):
         if failed:
             names = ", ".join(map(str, failed))
             raise SystemExit(f"The book was not built: {names} raised (tracebacks above).")
-        if run_sphinx(builder):
+        if run_sphinx(PRINTED.get(builder, builder)):
             raise SystemExit("The book was not built: every warning above is an error to mend.")
+        if builder == "pdf" and (faults := run_latex()):
+            raise SystemExit("\n".join([*faults, "The PDF was not built: see above."]))
+        if builder in ("pdf", "epub"):
+            shutil.copy(OUTPUT / PRINTED[builder] / f"{NAME}.{builder}", made)
         stamp.write_text(now)
         done = "The book is built"
     print(f"{done} ({time.perf_counter() - start:.0f} s).")
-    print(f"  open   {(site / 'index.html').relative_to(ROOT)}   or: make serve")
+    if builder == "html":
+        print(f"  open   {made.relative_to(ROOT)}   or: make serve")
+    else:
+        print(f"  open   {made.relative_to(ROOT)}")
     print(f"  budget {os.environ.get('COMPANION_BUDGET') or 'quick'}")
     for note in data_notes():
         print(f"  data   {note}")

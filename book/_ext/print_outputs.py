@@ -1,0 +1,204 @@
+"""Carry the HTML that cells show into PDF and epub, as nodes of the document.
+
+A table of pandas' ``Styler`` and the questions of ``companion.exercises`` exist as HTML, or as
+poorer text. LaTeX cannot read HTML at all, and an epub must not hold a style sheet in the middle of
+a page. Here tables, lists and paragraphs of such outputs become what a chapter would have written.
+"""
+
+import re
+
+from bs4 import BeautifulSoup, NavigableString
+from docutils import nodes
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+NUMBER = re.compile(r"[-+−×$ ]*\d[\d.,:e+\- ]*(%| s| MB| points)?|nan|—|")
+BOXES = re.compile("[─-╿]")  # what tables are drawn with where there is nothing but letters
+WIDE = 60  # letters in a row of a table that is too wide for the small page of an epub
+INLINE = {
+    "code": nodes.literal,
+    "em": nodes.emphasis,
+    "i": nodes.emphasis,
+    "strong": nodes.strong,
+    "b": nodes.strong,
+    "span": nodes.inline,
+}
+
+
+def for_print(builder):
+    """Say whether a builder makes pages that nobody can click."""
+    return builder.format == "latex" or builder.name == "epub"
+
+
+def to_nodes(html):
+    """Give the nodes for a piece of HTML.
+
+    Raises
+    ------
+    ValueError
+        If it holds an element that has no form here.
+    """
+    return _blocks(BeautifulSoup(html, "html.parser"))
+
+
+def _blocks(parent):
+    """Give the nodes of all that stands in an element."""
+    found = []
+    for child in parent.children:
+        if isinstance(child, NavigableString):
+            if child.strip():
+                found.append(nodes.paragraph("", "", nodes.Text(_words(child).strip())))
+        elif child.name in ("div", "section", "span"):
+            found += _blocks(child)
+        elif child.name == "p":
+            found.append(nodes.paragraph("", "", *_inline(child)))
+        elif child.name == "pre":
+            text = child.get_text().rstrip("\n")
+            found.append(nodes.literal_block(text, text, language="none"))
+        elif child.name in ("ul", "ol"):
+            found.append(_list(child))
+        elif child.name == "dl":
+            found.append(_definitions(child))
+        elif child.name == "table":
+            found.append(_table(child))
+        elif child.name != "style":
+            raise ValueError(f"an output holds <{child.name}>, which has no form in print")
+    return found
+
+
+def _words(text):
+    return re.sub(r"\s+", " ", text)
+
+
+def _inline(parent):
+    """Give the words of an element with their emphasis."""
+    found = []
+    for child in parent.children:
+        if isinstance(child, NavigableString):
+            found.append(nodes.Text(_words(child)))
+        elif child.name in INLINE:
+            found.append(INLINE[child.name]("", "", *_inline(child)))
+        else:
+            raise ValueError(f"an output holds <{child.name}>, which has no form in print")
+    return found
+
+
+def _list(element):
+    kind = nodes.enumerated_list if element.name == "ol" else nodes.bullet_list
+    listed = kind()
+    if element.name == "ol":
+        letters = element.get("type") == "a" or "alpha" in element.get("style", "")
+        listed["enumtype"] = "loweralpha" if letters else "arabic"
+        listed["prefix"], listed["suffix"] = "", ")"
+    for item in element.find_all("li", recursive=False):
+        listed += nodes.list_item("", *_item(item))
+    return listed
+
+
+def _item(element):
+    """Give the blocks of an item, which may hold words without a paragraph around them."""
+    if any(child.name in ("p", "pre", "ul", "ol", "div") for child in element.find_all(True)):
+        return _blocks(element)
+    return [nodes.paragraph("", "", *_inline(element))]
+
+
+def _definitions(element):
+    listed = nodes.definition_list()
+    for child in element.find_all(["dt", "dd"], recursive=False):
+        if child.name == "dt":
+            listed += nodes.definition_list_item("", nodes.term("", "", *_inline(child)))
+        else:
+            listed[-1] += nodes.definition("", *_item(child))
+    return listed
+
+
+def _cells(row):
+    """Give the cells of a row as (text, is a heading, rows it spans)."""
+    return [
+        (_words(cell.get_text()).strip(), cell.name == "th", int(cell.get("rowspan", 1)))
+        for cell in row.find_all(["th", "td"], recursive=False)
+    ]
+
+
+def _head(element):
+    """Give the rows of headings; the index's name joins the columns' names where there is room."""
+    rows = [[text for text, _, _ in _cells(row)] for row in element.thead.find_all("tr")]
+    if len(rows) == 2 and not any(a and b for a, b in zip(*rows, strict=True)):
+        return [[a or b for a, b in zip(*rows, strict=True)]]
+    return rows
+
+
+def _table(element):
+    """Make a table; a column whose cells are all numbers is set to the right."""
+    head = _head(element)
+    columns = [[] for _ in head[0]]
+    open_spans = [0] * len(columns)
+    placed = []  # each row of the body, as (column, text, is a heading, rows it spans)
+    for row in element.tbody.find_all("tr"):
+        cells, line = iter(_cells(row)), []
+        for column, texts in enumerate(columns):
+            if open_spans[column]:
+                open_spans[column] -= 1
+                continue
+            text, heading, rows = next(cells)
+            open_spans[column] = rows - 1
+            texts.append(text)
+            line.append((column, text, heading, rows))
+        placed.append(line)
+    numeric = [all(NUMBER.fullmatch(text) for text in column) for column in columns]
+    stubs = sum(heading for _, _, heading, _ in placed[0])
+
+    group = nodes.tgroup(cols=len(columns))
+    for column in range(len(columns)):
+        group += nodes.colspec(colwidth=1, **({"stub": 1} if column < stubs else {}))
+    titles, body = nodes.thead(), nodes.tbody()
+    for row in head:
+        cells = zip(row, numeric, strict=True)
+        titles += nodes.row("", *[_entry(text, number) for text, number in cells])
+    for line in placed:
+        body += nodes.row(
+            "", *[_entry(text, numeric[column], rows) for column, text, _, rows in line]
+        )
+    group += [titles, body]
+    table = nodes.table("", group, classes=["output-table", "colwidths-auto"])
+    widths = [max(map(len, column)) for column in zip(*head, strict=True)]
+    widths = [max(map(len, [*c, " " * w])) for c, w in zip(columns, widths, strict=True)]
+    if sum(widths) > WIDE:
+        table["classes"].append("very-wide" if sum(widths) > 1.5 * WIDE else "wide")
+    return table
+
+
+def _entry(text, number, rows=1):
+    entry = nodes.entry("", nodes.paragraph("", text))
+    if number:
+        entry["classes"].append("number")
+    if rows > 1:
+        entry["morerows"] = rows - 1
+    return entry
+
+
+class TakeNodes(SphinxPostTransform):
+    """Before myst-nb chooses between an output's forms, replace those that are HTML."""
+
+    default_priority = 3
+
+    def run(self, **_):
+        """Replace them, in print alone; an element without a form is a warning, so an error."""
+        if not for_print(self.app.builder):
+            return
+        for bundle in list(self.document.findall(nodes.container)):
+            if bundle.get("nb_element") != "mime_bundle":
+                continue
+            texts = [form.astext() for form in bundle if form.get("mime_type") == "text/html"]
+            if not texts:
+                continue
+            try:
+                bundle.replace_self(nodes.container("", *to_nodes(texts[0]), classes=["output"]))
+            except ValueError as error:
+                logger.warning("%s", error, location=bundle)
+
+
+def setup(app):
+    app.add_post_transform(TakeNodes)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

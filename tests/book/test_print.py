@@ -1,0 +1,82 @@
+"""What cells show in HTML, and formulas, in the forms that PDF and epub take."""
+
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from docutils import nodes
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def extensions():
+    """Give the modules, which lie beside each other and not in a package."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "book" / "_ext"))
+        import print_epub
+        import print_outputs
+
+        yield print_outputs, print_epub
+        for name in ("print_outputs", "print_epub"):
+            del sys.modules[name]
+
+
+def rows(table):
+    """Give the words of a table, row by row."""
+    return [[entry.astext() for entry in row] for row in table.findall(nodes.row)]
+
+
+def test_a_styled_table_becomes_a_table(extensions):
+    import pandas as pd
+
+    index = pd.MultiIndex.from_product([["size", "light"], [0, 1]], names=["quality", "band"])
+    frame = pd.DataFrame({"sign": ["a", "b", "c", "d"], "share": [0.5, 0.25, 1, 0]}, index=index)
+    (table,) = extensions[0].to_nodes(frame.style.format({"share": "{:.0%}"}).to_html())
+    assert rows(table) == [
+        ["quality", "band", "sign", "share"],
+        ["size", "0", "a", "50%"],
+        ["1", "b", "25%"],
+        ["light", "0", "c", "100%"],
+        ["1", "d", "0%"],
+    ]
+    entries = list(table.findall(nodes.entry))
+    assert [entry.get("morerows", 0) for entry in entries[4:8]] == [1, 0, 0, 0]
+    assert ["number" in entry["classes"] for entry in entries[4:8]] == [False, True, False, True]
+
+
+def test_questions_keep_their_lists_and_their_arrays(extensions):
+    from companion import exercises
+
+    found = extensions[0].to_nodes(exercises.ask("convolution")._repr_html_())
+    whole = nodes.container("", *found)
+    names = [term.astext() for term in whole.findall(nodes.term)]
+    assert names[0].startswith("convolution-one-window")
+    assert any(len(block.astext().splitlines()) > 1 for block in whole.findall(nodes.literal_block))
+
+
+def test_what_has_no_form_is_said(extensions):
+    with pytest.raises(ValueError, match="<video>, which has no form in print"):
+        extensions[0].to_nodes("<div><video></video></div>")
+
+
+@pytest.mark.parametrize(
+    ("source", "held"),
+    [
+        (r"\frac14", ["mfrac", "mn"]),
+        (r"1, \dots, n", ["mi"]),
+        (r"\big[a\big]", ["mo"]),
+        (r"\operatorname{softmax}(z)", ["mi"]),
+        (r"\tfrac12", ["mstyle", "mfrac"]),
+        (r"\underbrace{ab}_{\text{two}}", ["munder", "mtext"]),
+        (r"\lfloor n / s \rfloor < 3", ["mo"]),
+    ],
+)
+def test_formulas_of_the_book_have_mathml(extensions, source, held):
+    code = extensions[1].mathml(source, block=False)
+    tree = ET.fromstring(code)
+    tags = {each.tag.rpartition("}")[2] for each in tree.iter()}
+    assert tags >= set(held)
+    assert "msub" not in tags
+    assert tree.get("alttext")
