@@ -171,6 +171,8 @@ def lean_page(app, pagename, templatename, context, doctree):
         return
     folder = Path(app.outdir) / "_static"
     styles = sorted(context["css_files"], key=lambda file: file.priority)
+    remote = [file for file in styles if "://" in str(file.filename)]
+    styles = [file for file in styles if file not in remote]
     make_style = type(styles[0])
     # A page that asks again for what all have shares their file.
     names = (*FIRST_STYLES, *reversed(dict.fromkeys(map(name_of, reversed(styles)))))
@@ -181,7 +183,8 @@ def lean_page(app, pagename, templatename, context, doctree):
         sources += [Path(app.env.doc2path(page)) for page in sorted(app.env.found_docs)]
         texts = [path.read_text(encoding="utf-8") for path in sources if path.exists()]
         app.builder.joined_styles[names] = f"styles/site-{digest_of(*names, *texts)}.css"
-    context["css_files"] = [make_style(f"_static/{app.builder.joined_styles[names]}")]
+    joined = make_style(f"_static/{app.builder.joined_styles[names]}")
+    context["css_files"] = [joined, *remote]
 
     scripts = sorted(context["script_files"], key=lambda file: file.priority)
     make_script = type(scripts[0])

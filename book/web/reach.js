@@ -32,14 +32,24 @@
   document.addEventListener("click", (event) => event.target.closest?.(".admonition-title") && again());
 }
 
-// Where a style cannot open what is closed (book.css does in newer browsers).
+// Once the page is there, the pictures that waited come too: paper shows those that nobody has met.
+addEventListener("load", () => setTimeout(() => {
+  for (const each of document.querySelectorAll("img[loading=lazy]")) each.loading = "eager";
+}));
+
+// Paper is white, and opens all: where a style cannot (book.css does in newer browsers), this does.
 {
+  const root = document.documentElement;
   let opened = [];
+  let theme = null;
   addEventListener("beforeprint", () => {
     opened = [...document.querySelectorAll("article details:not([open])")];
     for (const each of opened) each.open = true;
+    theme = root.dataset.theme;
+    root.dataset.theme = "light";
   });
   addEventListener("afterprint", () => {
     for (const each of opened) each.open = false;
+    if (theme !== null) root.dataset.theme = theme;
   });
 }

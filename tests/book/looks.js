@@ -70,6 +70,11 @@ globalThis.looks = {
     }).map((each) => each.src);
   },
 
+  // Pictures that did not come.
+  missing() {
+    return [...document.images].filter((each) => !each.naturalWidth).map((each) => each.src);
+  },
+
   // Icons of which book/_ext/lean.py does not know.
   blank() {
     return [...document.querySelectorAll("[class*='fa-']")].filter(

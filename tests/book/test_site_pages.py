@@ -101,13 +101,22 @@ def test_a_page_is_open_to_all(chromium, page_tools, page):
         faults["bytes"] = f"{total - pictures:,} and {pictures:,} of pictures"
     faults["icons"] = tab.evaluate("looks.blank()")
 
+    tab.wait_for_function("[...document.images].every(each => each.complete)")
+    faults["no picture"] = tab.evaluate("looks.missing()")
     tab.emulate_media(media="print")
     tab.evaluate("new Promise(requestAnimationFrame)")  # what was folded is laid out now
     paper = tab.evaluate("looks.onPaper()")
     print(f"{page}: {paper.pop('folded')} folded parts")
     faults |= {f"on paper, {name}": found for name, found in paper.items()}
 
-    tab.emulate_media(media="screen")
+    tab.emulate_media(media="screen", color_scheme="dark")
+    tab.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    if tab.evaluate("document.documentElement.dataset.theme") != "light":
+        faults["printed in dark colours"] = page
+    tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    tab.emulate_media(color_scheme="light")
+    tab.wait_for_function("document.documentElement.dataset.theme === 'light'")
     if tab.evaluate("looks.unfold()"):
         tab.wait_for_timeout(500)  # the theme takes its time to let keys reach wide code
     tab.add_script_tag(path=page_tools / "axe-core" / "axe.min.js")
