@@ -6,8 +6,9 @@
 writes ``published/chapters.json``, from which the teacher's page computes sizes. Every chapter has
 a kernel and an empty cache folder of its own and runs twice at the quick budget, on stand-ins that
 were drawn before: *first*, and *again* with the data that it cooked and the programs that it
-compiled. Memory is that of the kernel and of all the processes that it starts; JupyterLab's own
-server is measured beside. Linux only, since both are read from ``/proc``.
+compiled. Memory and computing time (seconds of one core, which other programs hardly change) are
+those of the kernel and of all the processes that it starts; JupyterLab's own server is measured
+beside. Linux only, since both are read from ``/proc``.
 """
 
 import argparse
@@ -82,6 +83,12 @@ class Memory(threading.Thread):
         self.peak = max(self.peak, total)
 
 
+def computed(pid):
+    """Give the core seconds of a process and of those that it has started and that have ended."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 def run(name, cache, folder):
     """Run a chapter once; give its seconds, from the kernel's start, and its peak in MB."""
     text = (ROOT / "book" / f"{name}.md").read_text()
@@ -110,11 +117,13 @@ def run(name, cache, folder):
         for index, cell in enumerate(client.nb.cells):
             client.execute_cell(cell, index)
         seconds = time.perf_counter() - start
+        core_seconds = computed(memory.pid)
         memory.look()
         memory.done.set()
         memory.join()
     return {
         "seconds": round(seconds, 1),
+        "core_seconds": round(core_seconds, 1),
         "peak_mb": round(memory.peak / MB),
         "load_before": round(load, 1),
     }
