@@ -38,7 +38,7 @@ def test_binder_installs_the_pinned_tree():
     lines = (ROOT / "binder" / "requirements.txt").read_text().splitlines()
     assert "-r ../requirements.txt" in lines
     assert os.access(ROOT / "binder" / "postBuild", os.X_OK)
-    assert "jupytext-config set-default-viewer" in (ROOT / "binder" / "postBuild").read_text()
+    assert "set-default-viewer markdown" in (ROOT / "binder" / "postBuild").read_text()
 
 
 def book_hub():
