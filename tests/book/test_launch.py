@@ -1,19 +1,20 @@
-"""Binder reads `binder/` as we mean it, and a chapter opens as a notebook."""
+"""Binder and hubs read `binder/` as we mean it; tests/hub starts a real one."""
 
+import json
 import os
-import socket
 import subprocess
 import sysconfig
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import jupytext
 import pytest
-import requests
 import yaml
+from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = Path(sysconfig.get_path("scripts"))
+TURNS = ("first", "again")  # how often each chapter was measured
 
 
 @pytest.mark.slow
@@ -37,20 +38,37 @@ def test_binder_installs_the_pinned_tree():
     lines = (ROOT / "binder" / "requirements.txt").read_text().splitlines()
     assert "-r ../requirements.txt" in lines
     assert os.access(ROOT / "binder" / "postBuild", os.X_OK)
-    assert "jupytext-config set-default-viewer" in (ROOT / "binder" / "postBuild").read_text()
+    assert "set-default-viewer markdown" in (ROOT / "binder" / "postBuild").read_text()
 
 
-@pytest.mark.slow
-def test_postbuild_makes_markdown_open_as_notebooks(tmp_path):
-    environment = os.environ | {"HOME": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path / "cfg")}
-    subprocess.run(
-        [SCRIPTS / "jupytext-config", "set-default-viewer", "markdown"],
-        env=environment,
-        check=True,
-        capture_output=True,
-    )
-    settings = "".join(p.read_text() for p in tmp_path.rglob("*") if p.is_file())
-    assert "Jupytext Notebook" in settings
+def book_hub():
+    """Read what the book asks of a hub, as JupyterHub does."""
+    settings = Config()
+    code = (ROOT / "binder" / "jupyterhub_config.example.py").read_text()
+    exec(code, {"get_config": lambda: settings})
+    return settings
+
+
+def test_a_server_of_the_hub_holds_every_chapter_that_was_measured():
+    measured = json.loads((ROOT / "published" / "chapters.json").read_text())
+    chapters = measured["chapters"]
+    assert set(chapters) <= {path.stem for path in ROOT.glob("book/*.md")}
+    assert len(chapters) >= 20
+    most = max(chapter[turn]["peak_mb"] for chapter in chapters.values() for turn in TURNS)
+    spawner = book_hub().Spawner
+    assert spawner.mem_limit == "2G"
+    assert most + measured["server_mb"] < 2000, "MB; JupyterHub's 2G are 2,147"
+
+
+def test_servers_of_the_hub_are_told_what_chapters_ask_for():
+    asked = book_hub().Spawner.environment
+    spawner = SimpleNamespace(user=SimpleNamespace(name="anna"), cpu_limit=1.5)
+    said = {name: value(spawner) if callable(value) else value for name, value in asked.items()}
+    assert said["COMPANION_LEARNER"] == "anna"
+    assert said["COMPANION_THREADS"] == "2"
+    assert asked["COMPANION_THREADS"](SimpleNamespace(cpu_limit=None)) == ""
+    sources = "".join(path.read_text() for path in ROOT.glob("companion/**/*.py"))
+    assert [name for name in asked if f'"{name}"' not in sources] == []
 
 
 def test_the_launch_buttons_have_one_address():
@@ -69,52 +87,3 @@ def test_a_chapter_is_a_notebook_to_jupytext(path):
         kinds = {cell.cell_type for cell in notebook.cells}
         assert kinds == {"markdown", "code"}
         assert jupytext.read(path).metadata["kernelspec"]["name"] == "python3"
-
-
-@pytest.fixture
-def jupyterlab(tmp_path):
-    """Start JupyterLab in the repository, on loopback; give its address and token."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    token = "a-token-of-this-test"
-    home = {"HOME": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path / "jupyter")}
-    server = subprocess.Popen(
-        [
-            SCRIPTS / "jupyter-lab",
-            *("--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"),
-            f"--ServerApp.port={port}",
-            f"--IdentityProvider.token={token}",
-            f"--ServerApp.root_dir={ROOT}",
-        ],
-        env=os.environ | home,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                requests.get(f"{address}/api", timeout=1)
-                break
-            except requests.ConnectionError:
-                time.sleep(0.2)
-        yield address, {"Authorization": f"token {token}"}
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-@pytest.mark.slow
-def test_jupyterlab_opens_a_chapter_as_a_notebook(jupyterlab):
-    address, headers = jupyterlab
-    answer = requests.get(
-        f"{address}/api/contents/book/convolution.md",
-        params={"type": "notebook", "content": "1"},
-        headers=headers,
-        timeout=60,
-    )
-    assert answer.status_code == 200, answer.text
-    cells = answer.json()["content"]["cells"]
-    assert {cell["cell_type"] for cell in cells} == {"markdown", "code"}
-    assert any("cross_correlate" in cell["source"] for cell in cells)

@@ -1,4 +1,4 @@
-"""The built site, as a reader meets it: links, pictures, launch buttons, notes on data."""
+"""The built site, as a reader meets it: links, pictures, notes on data."""
 
 import itertools
 import os
@@ -15,7 +15,6 @@ from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
-CONFIGURATION = yaml.safe_load((ROOT / "_config.yml").read_text())
 PAGES = [
     "index",
     *(
@@ -134,21 +133,6 @@ def test_no_cell_complains(site, page):
         "np.int",
     ):
         assert fault not in shown
-
-
-@pytest.mark.parametrize("page", [p for p in PAGES if p != "index"])
-def test_chapters_launch_in_binder_and_on_a_hub(site, page):
-    if "{code-cell}" not in (ROOT / f"{page}.md").read_text():
-        return
-    links = [a["href"] for a in site[page].find_all("a", href=True)]
-    binder = [a for a in links if a.startswith(CONFIGURATION["launch_buttons"]["binderhub_url"])]
-    hub = [a for a in links if a.startswith(CONFIGURATION["launch_buttons"]["jupyterhub_url"])]
-    assert binder
-    assert hub
-    repository = CONFIGURATION["repository"]
-    owner = "/".join(urlsplit(repository["url"]).path.strip("/").split("/"))
-    assert f"/v2/gh/{owner}/{repository['branch']}?urlpath=lab/tree/{page}.md" in unquote(binder[0])
-    assert f"{page}.md" in unquote(hub[0])
 
 
 @pytest.mark.parametrize(
