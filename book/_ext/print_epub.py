@@ -41,6 +41,8 @@ COVER = "cover.png"
 logger = logging.getLogger(__name__)
 MATHML = "http://www.w3.org/1998/Math/MathML"
 ET.register_namespace("", MATHML)
+# What EPUB lets these elements not have, but a style around them.
+STYLED = {"mfrac": ("displaystyle", "scriptlevel"), "mtable": ("scriptlevel",)}
 # TeX that MathJax reads and docutils does not, and the same in words that both do.
 FORMS = (
     (re.compile(r"\\dots\b"), r"\\ldots"),
@@ -152,12 +154,16 @@ def mathml(source, block):
     code = NAMED.sub(lambda match: unescape(match[0]), tex2mathml(source, as_block=block))
     tree = ET.fromstring(code)
     tree.set("alttext", " ".join(source.split()))
-    for node in list(tree.iter(f"{{{MATHML}}}mfrac")):
-        if "displaystyle" in node.attrib:  # which EPUB lets no fraction have, but what holds one
-            fraction = ET.Element(node.tag)
-            fraction.extend(list(node))
-            node[:] = [fraction]
-            node.tag = f"{{{MATHML}}}mstyle"
+    for tag, names in STYLED.items():
+        for node in list(tree.iter(f"{{{MATHML}}}{tag}")):
+            style = {name: node.attrib.pop(name) for name in names if name in node.attrib}
+            if style:
+                inner = ET.Element(node.tag, dict(node.attrib))
+                inner.extend(list(node))
+                node[:] = [inner]
+                node.tag = f"{{{MATHML}}}mstyle"
+                node.attrib.clear()
+                node.attrib.update(style)
     for node in tree.iter(f"{{{MATHML}}}msub"):
         if node[0].tag == f"{{{MATHML}}}munder":
             node.tag = node[0].tag  # what is said of an underbrace stands below it, not beside
@@ -265,8 +271,7 @@ def settle(app, config):
     config.epub_author = config.epub_publisher = config.epub_contributor = authors
     config.epub_description = " ".join(facts["abstract"].split())
     config.epub_copyright = f"{config.copyright}; text CC BY 4.0, code MIT"
-    config.epub_identifier = "urn:from-kernel-to-cluster"
-    config.epub_uid = "book"
+    config.epub_identifier = config.epub_uid = config.epub_basename
     config.epub_show_urls = "no"  # links can be followed
     config.epub_tocdepth = 3
     config.epub_tocscope = "includehidden"  # Jupyter Book hides the table of contents in its page
