@@ -40,5 +40,7 @@ def test_chapters_are_converted_a_second_time(run, monkeypatch, tmp_path):
     names = {path.stem for path in run.NOTEBOOKS.iterdir()}
     assert "why" in names
     assert "gone" not in names
+    assert {"gtsrb-combining", "gtsrb-monitoring", "insight", "mnist-cnn"} <= names
+    assert "convolution" not in names
     for name in ("companion", "hpc", "published"):
         assert (tmp_path / "nbval" / name).is_dir()
