@@ -52,8 +52,11 @@ def book_hub():
 def test_a_server_of_the_hub_holds_every_chapter_that_was_measured():
     measured = json.loads((ROOT / "published" / "chapters.json").read_text())
     chapters = measured["chapters"]
-    assert set(chapters) <= {path.stem for path in ROOT.glob("book/*.md")}
-    assert len(chapters) >= 20
+    there = {path.stem for path in ROOT.glob("book/*.md") if "{code-cell}" in path.read_text()}
+    assert set(chapters) <= there, "of chapters that are gone"
+    missing = sorted(there - set(chapters))
+    # A new chapter may wait for an idle machine; a page for teachers without most of them may not.
+    assert len(missing) <= 3, f"python benchmarks/chapters.py {' '.join(missing)}"
     most = max(chapter[turn]["peak_mb"] for chapter in chapters.values() for turn in TURNS)
     spawner = book_hub().Spawner
     assert spawner.mem_limit == "2G"
