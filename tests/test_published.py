@@ -1,5 +1,7 @@
 """What is published was measured on the official images, with the test set opened once."""
 
+import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +69,39 @@ def test_published_answers_are_those_that_the_report_counted(path):
     with np.load(path) as answers:
         right = answers["predicted"] == answers["class_ids"]
     assert (int(right.sum()), len(right)) == (validation["correct"], validation["total"])
+
+
+def test_every_network_was_timed_in_every_way_and_computed_the_same():
+    bench = json.loads((PUBLISHED / "speed.json").read_text())
+    rows = {(row["model"], row["variant"]): row for row in bench["rows"]}
+    models = {"mnist", "v1", "v2", "v2-48", "own"}
+    variants = {"stock", "ours", "tensorflow", "pytorch"}
+    assert set(rows) == set(itertools.product(models, variants))
+    assert bench["rounds"] >= 7
+    for (model, _), row in rows.items():
+        assert row["losses"] == pytest.approx(rows[model, "stock"]["losses"], rel=1e-3)
+        low, high = row["step_ms_spread"]
+        assert low <= row["step_ms"] <= high
+    assert bench["processor"]
+    assert bench["date"]
+
+
+@pytest.mark.slow
+def test_the_published_weights_answer_what_their_report_counted(real_data):
+    """Of three hundred of the pictures that seed 0 held out, cooked one by one."""
+    from companion.data import cooking, open_dataset
+    from companion.training import models
+
+    network = models.gtsrb_compact()
+    network.load_weights(PUBLISHED / "gtsrb-compact" / "seed0.weights.h5")
+    archive = open_dataset("gtsrb", real_data).archive
+    with np.load(PUBLISHED / "gtsrb-compact" / "seed0.npz") as answers:
+        some = np.random.default_rng(0).choice(len(answers["rows"]), 300, replace=False)
+        rows, predicted = answers["rows"][some], answers["predicted"][some]
+        right = answers["class_ids"][some]
+    frames = archive.frames[archive.frames["split"] == "train"]
+    assert frames["class_id"].to_numpy()[rows].tolist() == right.tolist()
+    images = [archive.image(int(frames.index[row])) for row in rows]
+    x = np.stack([cooking.enhance(image, "32x32-RGB") for image in images]) / np.float32(255)
+    # Stock layers here, the fast ones in training: a tie may fall the other way.
+    assert (network.predict(x, verbose=0).argmax(axis=1) == predicted).sum() >= 299

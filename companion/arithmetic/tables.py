@@ -201,8 +201,12 @@ def _row(name, layer, inputs, output):
     row = _Row(name, kind, output, "0", "0", parameters, trainable, 0)
     if parameters == 0:
         return row
-    # A class of one's own may bear the name of one of Keras' and count otherwise.
-    is_keras = type(layer).__module__.startswith("keras.")
+    # A class of one's own may bear the name of one of Keras' and count otherwise, unless it is that
+    # one computed in another way, as in companion.training.layers.
+    is_keras = any(
+        base.__name__ == kind and base.__module__.startswith("keras.")
+        for base in type(layer).__mro__
+    )
     formula = FORMULAS[kind](layer, inputs[0]) if is_keras and kind in FORMULAS else None
     if formula is None or formula.weights + formula.others != parameters:
         row.formula = row.numbers = "-"

@@ -339,3 +339,13 @@ def test_whole_networks_have_the_gradients_of_keras_in_float64(build, shape):
     # Keras' batch normalisation computes in float32 also between layers of float64.
     normalised = build in ("gtsrb_v3", "gtsrb_small")
     assert float(done.stdout) < (1e-5 if normalised else 1e-10)
+
+
+def test_a_fast_network_is_counted_as_the_stock_one():
+    from companion.arithmetic import multiply_adds, parameter_table
+    from companion.training import models
+
+    stock = models.gtsrb_compact()
+    ours = layers.faster(stock)
+    assert multiply_adds(ours) == multiply_adds(stock) > 0
+    assert parameter_table(ours).equals(parameter_table(stock))
