@@ -68,6 +68,7 @@ class Epub(Epub3Builder):
             listeners[event] = [
                 each for each in found if not each.handler.__module__.startswith(SITE_ONLY)
             ]
+        self.config.templates_path = []  # those that mend the site's theme
         self.config.html_domain_indices = False  # lists of labels and modules, which nobody reads
         super().init()
 
