@@ -37,7 +37,7 @@ DROPPED = ("design-tabs.js",)
 ICONS = (
     *("angle-left", "angle-right", "arrow-up", "bars", "circle-half-stroke", "code", "download"),
     *("expand", "file", "file-pdf", "github", "lightbulb", "list", "magnifying-glass", "moon"),
-    *("rocket", "sun"),
+    *("rocket", "sun", "terminal"),
 )
 # Bootstrap makes these names of parts.
 MADE = ("bs-tooltip-", "tooltip", "dropdown")

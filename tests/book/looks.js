@@ -41,6 +41,7 @@ globalThis.looks = {
       contentVisibilityAuto: true, opacityProperty: true, visibilityProperty: true,
     }) && each.getBoundingClientRect().height > 0;
     const inside = [...document.querySelectorAll("article details, article .toggle-hidden")]
+      .filter((each) => !each.closest(".live-bar")) // the choice of a server: only a click can use it
       .filter((each) => !each.closest(".kc-stage"))
       .flatMap((each) => [...each.children])
       .filter((each) => !each.matches("summary, .admonition-title, .kc-widget, script"));
