@@ -101,7 +101,6 @@ def copy_library(app, exception):
 
 def setup(app):
     app.setup_extension("chapter_facts")
-    app.setup_extension("chapter_facts")
     app.connect("html-page-context", add_button, priority=800)
     # After all that add files to a page.
     app.connect("html-page-context", without_thebe, priority=900)

@@ -1,6 +1,7 @@
 """What the build tells of chapters: minutes, needs, data, and how the map is laid out."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -65,6 +66,27 @@ def test_needs_are_the_links_before_the_first_cell():
 )
 def test_a_page_s_data_are_those_that_its_cells_open(code, data):
     assert chapter_facts.data_of(code) == data
+
+
+@pytest.mark.parametrize(
+    ("page", "told"),
+    [
+        ("gtsrb-first-network", True),
+        ("gtsrb-reports", True),
+        ("how-far", True),
+        ("keep-in-mind", True),
+        ("how-fast", False),  # random pictures
+        ("teaching", False),  # stand-ins
+        ("gtsrb-batch", False),  # a scheduler's words
+        ("convolution", False),
+    ],
+)
+def test_only_what_was_measured_on_the_images_is_said_to_be(page, told):
+    text = (ROOT / "book" / f"{page}.md").read_text()
+    cells = re.findall(r"```\{code-cell\}.*?\n```", text, re.DOTALL)
+    assert chapter_facts.reads_reports("\n".join(cells)) is told
+    kept = {path.name for path in (ROOT / "published").iterdir()}
+    assert kept >= chapter_facts.NOT_OF_IMAGES
 
 
 @pytest.mark.parametrize(
