@@ -9,12 +9,11 @@
 
 from html import escape
 
+from blocks import REPEATED, is_block, paragraphs
 from bs4 import BeautifulSoup
 from docutils import nodes
 from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx.transforms.post_transforms import SphinxPostTransform
-
-SAME_IDS = {"exercise-content", "solution-content", "proof-content"}
 
 
 def mend_table(html):
@@ -35,11 +34,6 @@ def mend_table(html):
     return str(soup)
 
 
-def is_block(node):
-    """Tell whether a node may not stand inside a paragraph."""
-    return isinstance(node, nodes.Body) and not isinstance(node, nodes.Inline | nodes.Invisible)
-
-
 class Mend(SphinxPostTransform):
     """Mend a page's tree, once all that makes HTML has been chosen."""
 
@@ -49,29 +43,15 @@ class Mend(SphinxPostTransform):
     def run(self, **_):
         """Go through sections, paragraphs, and the tables that are HTML already."""
         for section in self.document.findall(nodes.section):
-            section["ids"] = [each for each in section["ids"] if each not in SAME_IDS]
+            section["ids"] = [each for each in section["ids"] if each not in REPEATED]
         for paragraph in list(self.document.findall(nodes.paragraph)):
-            if any(is_block(child) for child in paragraph):
-                self.unwrap(paragraph)
+            if any(map(is_block, paragraph)):
+                paragraph.replace_self(list(paragraphs(paragraph.children)))
         for raw in self.document.findall(nodes.raw):
             if "html" in raw.get("format", "") and "<table" in raw.astext():
                 mended = mend_table(raw.astext())
                 raw.clear()
                 raw += nodes.Text(mended)
-
-    @staticmethod
-    def unwrap(paragraph):
-        """Put the blocks of a paragraph beside it, and what stands between them into its own."""
-        parts = []
-        for child in paragraph.children:
-            if is_block(child):
-                parts.append(child)
-            elif parts and not is_block(parts[-1]):
-                parts[-1] += child
-            else:
-                parts.append(nodes.inline("", "", child))
-        made = [part if is_block(part) else nodes.paragraph("", "", *part) for part in parts]
-        paragraph.replace_self([part for part in made if part.astext().strip()])
 
 
 def visit_folded(self, node):

@@ -5,13 +5,14 @@ MathML in place of MathJax, since they run no script; one style sheet in place o
 for each part; and the words in the package that say which pages hold formulas.
 """
 
-import itertools
 import re
 from html import escape, unescape
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import yaml
+from blocks import REPEATED, is_block, paragraphs
+from chapter_facts import ROMAN
 from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -25,8 +26,8 @@ from sphinx.util.math import get_node_equation_number
 ROOT = Path(__file__).resolve().parents[2]
 STYLE = Path(__file__).with_name("print_epub.css")
 SITE_ONLY = (
+    "live",
     "local_mathjax",
-    "no_thebe",
     "pydata_sphinx_theme",
     "sphinx_book_theme",
     "sphinx_comments",
@@ -35,8 +36,6 @@ SITE_ONLY = (
     "sphinx_togglebutton",
     "sphinxext.opengraph",
 )
-REPEATED = ("exercise-content", "solution-content", "proof-content")
-ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 COVER = "cover.png"
 logger = logging.getLogger(__name__)
 MATHML = "http://www.w3.org/1998/Math/MathML"
@@ -227,20 +226,6 @@ class Unclick(SphinxPostTransform):
                 node["hide_mode"] = None  # folded code is shown
             if "ids" in node:  # all exercises of a page would have the same
                 node["ids"] = [name for name in node["ids"] if name not in REPEATED]
-
-
-def is_block(node):
-    """Say whether a node stands for itself, and not in a line."""
-    return isinstance(node, nodes.Body) and not isinstance(node, nodes.Inline)
-
-
-def paragraphs(children):
-    """Give the blocks of a paragraph that holds some, as napoleon writes them, and no XHTML may."""
-    for block, group in itertools.groupby(children, is_block):
-        if block:
-            yield from group
-        else:
-            yield nodes.paragraph("", "", *group)
 
 
 def remove_with_what_it_empties(node):
