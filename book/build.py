@@ -77,6 +77,8 @@ def run_chapter(path, cache):
 
     Returns the seconds it took and the largest memory, in MB, of a chapter that this process ran.
     """
+    from filelock import FileLock
+    from jupyter_cache import get_cache
     from myst_nb.core.config import NbParserConfig
     from myst_nb.core.execute import create_client
     from myst_nb.core.read import create_nb_reader
@@ -93,15 +95,13 @@ def run_chapter(path, cache):
     text = path.read_text()
     reader = create_nb_reader(str(path), MdParserConfig(), settings, text)
     notebook = reader.read(text)
-    start = time.perf_counter()
-    try:
+    # The cache keeps one record for all chapters with the very same cells: the second waits.
+    _, cells = get_cache(cache).create_hashed_notebook(notebook)
+    with FileLock(cache / f"{cells}.lock"):
+        start = time.perf_counter()
         with create_client(notebook, str(path), settings, Log(), reader.read_fmt):
             pass
-    except ValueError as error:
-        # A chapter with the very same cells ended at the same moment: its outputs serve both.
-        if "hashkey already exists" not in str(error):
-            raise
-    return time.perf_counter() - start, children_peak_mb()
+        return time.perf_counter() - start, children_peak_mb()
 
 
 def children_peak_mb():

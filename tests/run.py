@@ -1,15 +1,16 @@
 """Run everything that ``make test`` promises, and say what was skipped and how to get it.
 
-Six groups, each a pytest run of its own:
+Seven groups, each a pytest run of its own:
 
 1. unit tests, doctests and chapter checks, on both cores; those of the widgets' arithmetic need
    node (Debian's nodejs);
 2. the widgets, used in Chromium (Debian's chromium);
-3. the build of the site and what a reader finds in it;
-4. its pages, opened in Chromium: axe-core, keyboard, print, weight; and html-validate (npm);
-5. every cell of the chapters that open data, through nbval, on the real images where they are:
+3. the build of the site, which takes both cores, and what a reader finds in it;
+4. what else is made, a file of tests to a core: small books, the PDF, the epub, live code, a hub;
+5. the site's pages, opened in Chromium: axe-core, keyboard, print, weight; and html-validate (npm);
+6. every cell of the chapters that open data, through nbval, on the real images where they are:
    the site ran all chapters on the stand-ins;
-6. the job files, on a Slurm and an OAR that the tests start (as root, after
+7. the job files, on a Slurm and an OAR that the tests start (as root, after
    ``bash tests/hpc/install.sh`` on Debian).
 
 ``REQUIRE_ALL=1`` makes a skip a failure.
@@ -24,6 +25,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+SITE = "tests/book/test_site.py"  # builds it: the files below look at what this one made
 PAGES = "tests/book/test_site_pages.py"
 # How a chapter comes to data; what opens none would run here as it did for the site.
 OPENS = re.compile(r"open_dataset|cooked_data|training_images|sweep\.|companion train")
@@ -59,10 +61,12 @@ def main():
     os.environ.setdefault("COMPANION_RUNS", str(ROOT / "_build" / "runs"))
     failed = []
     quick = "not book and not browser and not cluster"
+    beside = ("-q", "-n", "2", "--dist", "loadfile", "--durations", "5")
     groups = {
         "unit tests": lambda: pytest("-q", "-n", "2", "-m", quick),
         "in Chromium": lambda: pytest("-q", "-n", "2", "-m", "browser", "tests/web", "tests/book"),
-        "the site": lambda: pytest("-q", "-m", "book", "--ignore", PAGES),
+        "the site": lambda: pytest("-q", "-m", "book", SITE),
+        "what else": lambda: pytest(*beside, "-m", "book", "--ignore", SITE, "--ignore", PAGES),
         "its pages": lambda: pytest("-q", "-n", "2", "-m", "book", PAGES),
         "every cell": lambda: (convert_chapters(), pytest_cells())[1],
         "clusters": lambda: pytest("-q", "-m", "cluster", "--durations", "5", "tests/hpc"),
