@@ -31,6 +31,8 @@ class Settings:
     augment : bool
         Change the training images at random, differently in each epoch; see
         `companion.training.augmentation`.
+    strength : float
+        Of `augment`: how many times its amounts are as large as they are by default; above 0.
     flips : bool
         Add the images that legal flips make of training images; see `companion.data.flips`.
     learning_rate : float
@@ -54,6 +56,7 @@ class Settings:
     split: str
     recipe: str | None = None
     augment: bool = False
+    strength: float = 1.0
     flips: bool = False
     learning_rate: float = 1e-3
     schedule: str = "constant"
@@ -75,6 +78,12 @@ class Settings:
             raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule must be one of {SCHEDULES}, got {self.schedule!r}")
+        if self.strength <= 0:
+            raise ValueError(f"strength must be > 0, got {self.strength}")
+        if self.strength != 1 and not self.augment:
+            raise ValueError(
+                f"strength is that of augment: set augment too, or leave out {self.strength}"
+            )
         if self.weight_decay < 0:
             raise ValueError(f"weight_decay must be >= 0, got {self.weight_decay}")
         if self.scale is not None and not 0 < self.scale <= 1:
@@ -492,7 +501,7 @@ def network(settings, shape):
     if settings.augment:
         from companion.training import augmentation
 
-        changes = augmentation.layers(seed=settings.seed)
+        changes = augmentation.layers(seed=settings.seed, strength=settings.strength)
     build = {
         "gtsrb-v1": models.gtsrb_v1,
         "gtsrb-v2": models.gtsrb_v2,

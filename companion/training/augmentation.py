@@ -29,6 +29,7 @@ def layers(
     brightness=0.15,
     contrast=0.3,
     blur=0.6,
+    strength=1.0,
     seed=None,
 ):
     """Make the layers that change training images at random.
@@ -58,6 +59,8 @@ def layers(
     blur : float
         Standard deviation, at most, of the Gaussian that an image is blurred with; in pixels,
         0 … 5.
+    strength : float
+        All amounts above are multiplied by it, and then have to be in their range; at least 0.
     seed : int, optional
         Of all layers, each drawing from a state of its own; by default from the seed that
         ``keras.utils.set_random_seed`` set, or none.
@@ -79,9 +82,13 @@ def layers(
     >>> layers(shift=0, zoom=0, shear=0, rotation=0, brightness=0, contrast=0, blur=0)
     []
     """
+    if not strength >= 0:
+        raise ValueError(f"strength must be >= 0, got {strength}")
     affine_seed, blur_seed, light_seed = _seeds(seed, 3)
     geometric = {"shift": shift, "zoom": zoom, "shear": shear, "rotation": rotation}
-    light = {"brightness": brightness, "contrast": contrast}
+    geometric = {name: strength * amount for name, amount in geometric.items()}
+    light = {"brightness": strength * brightness, "contrast": strength * contrast}
+    blur = strength * blur
     # Made even where one changes nothing, so that its arguments are checked.
     made = [
         (any(geometric.values()), RandomAffine(**geometric, seed=affine_seed)),
