@@ -46,11 +46,13 @@ def main():
     settings = experiment.settings(
         "gtsrb-compact",
         budget="full",
+        fraction=0.1,
         augment=True,
+        strength=1.5,
         schedule="cosine",
-        weight_decay=0.01,
-        learning_rate=2e-3,
-        epochs=30,
+        weight_decay=0.02,
+        learning_rate=3e-3,
+        epochs=24,
     )
     prepared = experiment.prepare(settings, experiment.training_images(settings))
     if prepared.data.origin != "official":

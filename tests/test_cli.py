@@ -34,6 +34,8 @@ def test_every_command_explains_itself(companion, command):
         (["train", "gtsrb-v1", "x", "--recipe", "24x24-LL"], "did you mean '24x24-L'?"),
         (["train", "gtsrb-v1", "x", "--schedule", "cosin"], "schedule must be one of"),
         (["train", "gtsrb-v1", "x", "--learning-rate", "0"], "learning_rate must be > 0, got 0"),
+        (["train", "gtsrb-v1", "x", "--strength", "0"], "strength must be > 0, got 0"),
+        (["train", "gtsrb-v1", "x", "--strength", "2"], "strength is that of augment: set augment"),
         (["train", "mnist-cnn", "x", "--augment"], "augment and flips are for traffic signs"),
         (["sweep", "grid.txt", "runs"], "grid must be a file with a cell a line, got grid.txt"),
         (["report", "/nowhere"], "folder must be one that holds runs, got /nowhere"),

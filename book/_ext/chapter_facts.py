@@ -29,7 +29,7 @@ OPENED = re.compile(r"""open_dataset\(\s*["'](\w+)["']""")
 TRAINED = re.compile(r'"(mnist|gtsrb)-(?:dense|cnn|small|compact|v\d)"')
 PUBLISHED = re.compile(r'published(?:/| / f?")([\w.-]+|\{)')
 # What is published of no images: random numbers, stand-ins, a scheduler's words.
-NOT_OF_IMAGES = {"speed.json", "chapters.json", "scheduler"}
+NOT_OF_IMAGES = {"speed.json", "speed-earlier.json", "chapters.json", "scheduler"}
 # Not for reading: pictures of formulas, comments, other builders' text, what a program printed.
 NOT_READ = (
     nodes.comment,

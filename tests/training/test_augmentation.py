@@ -250,6 +250,17 @@ def test_each_change_is_switched_off_by_zero(name):
     assert augmentation.layers(**OFF) == []
 
 
+def test_strength_makes_all_amounts_as_many_times_as_large():
+    affine, blur, light = augmentation.layers(**EACH, strength=0.5, seed=0)
+    made = {**affine.get_config(), **blur.get_config(), **light.get_config()}
+    assert {name: made[name] for name in EACH} == {k: 0.5 * v for k, v in EACH.items()}
+    assert augmentation.layers(strength=0) == []
+    with pytest.raises(ValueError, match="strength must be >= 0, got -1"):
+        augmentation.layers(strength=-1)
+    with pytest.raises(ValueError, match=r"zoom must lie in 0 … 1, 1 excluded, got 1\.2"):
+        augmentation.layers(strength=10)
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
