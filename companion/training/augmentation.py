@@ -29,7 +29,7 @@ def layers(
     brightness=0.15,
     contrast=0.3,
     blur=0.6,
-    strength=1.0,
+    strength=1,
     seed=None,
 ):
     """Make the layers that change training images at random.
