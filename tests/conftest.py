@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # where pictures.py is
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +29,11 @@ def chromium():
     if not program:
         pytest.skip("chromium is missing: on Debian and Ubuntu, apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        # Letters are drawn as their font has them, whatever this machine prefers: pictures of
+        # pages are compared with those of another machine.
+        drawing = ["--font-render-hinting=none", "--disable-lcd-text"]
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", *drawing]
+        )
         yield browser
         browser.close()

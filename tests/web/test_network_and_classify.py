@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "published/mnist-cnn/seed0.weights.h5"
 STYLES = ("book.css", "widgets.css", "network-and-classify.css")
-DATA = {"network": (), "classify": ("digit_reader",)}
+DATA = {"network": (), "classify": ("digit_reader", "digit_reader_weights")}
 THEMES = ("light", "dark")
 
 
