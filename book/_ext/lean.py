@@ -223,7 +223,7 @@ def lean_page(app, pagename, templatename, context, doctree):
         elif name not in (*SCRIPTS, *LATE_SCRIPTS, *DROPPED):
             kept.append(script)
     # The search page's own scripts do not wait, and need what is defined here.
-    attributes = {} if pagename == "search" else {"defer": "defer"}
+    attributes = {} if pagename == "search" else {"defer": "defer", "fetchpriority": "high"}
     # Behind the lines in the page, by which they are set.
     site = join_scripts(folder, SCRIPTS, "site")
     kept.append(make_script(f"_static/{site}", priority=900, **attributes))
