@@ -50,13 +50,14 @@ code, kbd, pre, samp { font-family: "Steady Code"; }
 """
 
 
+DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
 def steady(page):
     """Set a page in fonts that are the same everywhere, and wait until it is drawn in them."""
     page.add_style_tag(content=faces() + STEADY)
-    page.evaluate("""async () => {
-        await Promise.all([...document.fonts].map((face) => face.load()));
-        await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-    }""")
+    page.evaluate("Promise.all([...document.fonts].map((face) => face.load())).then(() => 0)")
+    page.evaluate(DRAWN)
 
 
 def reduced(path):

@@ -210,7 +210,8 @@ class Classify extends Widget {
 
   // One scale for all maps of a layer, so that a strong one looks strong.
   showMaps({ canvases, text, filters }, { values, channels }) {
-    const largest = values.reduce((a, b) => Math.max(a, b), 0);
+    // Where nothing is drawn a filter with a positive bias would be white, as if it were missing.
+    const largest = this.digit ? values.reduce((a, b) => Math.max(a, b), 0) : 0;
     const peaks = canvases.map((canvas, filter) => {
       const map = values.filter((_, i) => i % channels === filter);
       paintGrey(canvas, map, largest);

@@ -38,9 +38,8 @@ def pooling(page):
 
 
 def network(page):
-    page.get_by_label("Start from").select_option("gtsrb-small")
-    page.locator(".kc-layer").first.click()
-    page.get_by_label("kernel").fill("25")  # too large: the row says why
+    page.locator(".kc-layer").nth(3).click()
+    page.get_by_label("kernel").fill("14")  # too large: the row says why
 
 
 def classify(page):
@@ -54,33 +53,34 @@ STEPS = {
 
 # What is cut off, hidden below something else, or outside of the widget, in any font.
 FAULTS = """stage => {
-    const faults = [], around = stage.getBoundingClientRect(), boxes = [];
-    const said = (each) => `${each.className || each.tagName}: ${each.textContent.trim().slice(0, 40)}`;
-    const shown = (each) => each.checkVisibility({ visibilityProperty: true }) && !each.closest(".kc-voice");
+    const faults = [], texts = [], around = stage.getBoundingClientRect();
+    const words = (each) => each.textContent.trim().slice(0, 40);
+    const shown = (each) => each.checkVisibility({ visibilityProperty: true })
+        && getComputedStyle(each).clipPath === "none" && !each.closest("thead, select");
     for (const each of stage.querySelectorAll("*")) {
         if (!shown(each)) continue;
         const box = each.getBoundingClientRect();
         const scrolls = each.parentElement.closest(".kc-cells-box, pre");
-        const hidden = getComputedStyle(each).position === "absolute";
-        if (!scrolls && !hidden && (box.left < around.left - 1 || box.right > around.right + 1))
-            faults.push(`outside: ${said(each)}`);
-        if (each.matches("button, td, th, label, span") && each.scrollWidth > each.clientWidth + 2
-            && each.clientWidth && getComputedStyle(each).display !== "inline")
-            faults.push(`cut off: ${said(each)}`);
+        if (!scrolls && (box.left < around.left - 1 || box.right > around.right + 1))
+            faults.push(`outside: ${words(each)}`);
+        const block = getComputedStyle(each).display !== "inline";
+        if (each.matches("button, td, th, label") && block
+            && each.scrollWidth > each.clientWidth + 2)
+            faults.push(`cut off: ${words(each)}`);
     }
     const walker = document.createTreeWalker(stage, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
-        const node = walker.currentNode, parent = node.parentElement;
-        if (!node.data.trim() || !shown(parent) || parent.closest("select, thead")) continue;
+        const text = walker.currentNode;
+        if (!text.data.trim() || !shown(text.parentElement)) continue;
         const range = document.createRange();
-        range.selectNodeContents(node);
-        for (const box of range.getClientRects()) if (box.width > 1) boxes.push([box, node.data]);
+        range.selectNodeContents(text);
+        for (const box of range.getClientRects()) if (box.width > 1) texts.push([box, words(text)]);
     }
-    for (const [i, [a, one]] of boxes.entries()) for (const [b, other] of boxes.slice(i + 1)) {
-        const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
-        const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-        if (wide > 2 && high > 0.4 * Math.min(a.height, b.height))
-            faults.push(`over each other: ${one.trim().slice(0, 30)} | ${other.trim().slice(0, 30)}`);
+    for (const [i, [a, one]] of texts.entries()) for (const [b, other] of texts.slice(i + 1)) {
+        const width = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+        const height = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+        if (width > 2 && height > 0.4 * Math.min(a.height, b.height))
+            faults.push(`over each other: ${one} | ${other}`);
     }
     return faults;
 }"""
@@ -90,7 +90,10 @@ FAULTS = """stage => {
 @pytest.mark.parametrize("name", STEPS)
 def test_a_widget_looks_as_accepted(chromium, widget_site, name, width):
     context = chromium.new_context(
-        viewport={"width": width, "height": 900}, color_scheme="light", reduced_motion="reduce"
+        # So high that nothing has to be scrolled, below the bar of the theme.
+        viewport={"width": width, "height": 2800},
+        color_scheme="light",
+        reduced_motion="reduce",
     )
     page = context.new_page()
     page.goto((widget_site / f"{name}.html").as_uri(), wait_until="load")
@@ -100,9 +103,7 @@ def test_a_widget_looks_as_accepted(chromium, widget_site, name, width):
     def look(state):
         page.evaluate("document.activeElement.blur()")
         page.mouse.move(0, 0)
-        page.evaluate(
-            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-        )
+        page.evaluate(pictures.DRAWN)
         faults.append(pictures.compare(stage.screenshot(), f"{name}-{width}-{state}"))
         faults.extend(f"{state}: {fault}" for fault in stage.evaluate(FAULTS))
 
@@ -110,10 +111,9 @@ def test_a_widget_looks_as_accepted(chromium, widget_site, name, width):
     pictures.steady(page)
     look("begin")
     STEPS[name](page)
-    look("used")
     if width == 768:
         page.emulate_media(color_scheme="dark")
         page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
-        look("dark")
+    look("dark" if width == 768 else "used")
     context.close()
     assert [fault for fault in faults if fault] == []
