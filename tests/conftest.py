@@ -29,11 +29,6 @@ def chromium():
     if not program:
         pytest.skip("chromium is missing: on Debian and Ubuntu, apt-get install chromium")
     with sync_playwright() as playwright:
-        # Letters are drawn as their font has them, whatever this machine prefers: pictures of
-        # pages are compared with those of another machine.
-        drawing = ["--font-render-hinting=none", "--disable-lcd-text"]
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", *drawing]
-        )
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()

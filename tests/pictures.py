@@ -21,7 +21,7 @@ FONTS = Path(find_spec("matplotlib").submodule_search_locations[0]) / "mpl-data"
 LEVEL = 17  # between two of the sixteen levels of a colour
 NEAR = 3  # pixels of the half size: so wide is the neighbourhood in which a pixel may have moved
 ALIKE = 2 * LEVEL  # what a colour may differ by
-SHARE = 0.002  # of all pixels may be others: letters' edges, where a browser draws anew
+SHARE = 0.0005  # of all pixels may be others: letters' edges, where a browser draws anew
 GROWTH = 4  # pixels by which a picture may be larger or smaller
 
 
@@ -46,7 +46,8 @@ STEADY = """
   --pst-font-family-monospace: "Steady Code"; --bs-font-sans-serif: "Steady Text"; }
 body, h1, h2, h3, button, input, select { font-family: "Steady Text"; }
 code, kbd, pre, samp { font-family: "Steady Code"; }
-* { caret-color: transparent !important; }
+/* Letters as wide as their font has them: a machine's own hinting would move every word. */
+* { caret-color: transparent !important; text-rendering: geometricPrecision !important; }
 """
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.book
 # A page, and the last element of its head.
 HEADS = {"index": ".sd-container-fluid", "book/pooling": ".page-head"}
 STABLE = """() => {
-    for (const each of document.querySelectorAll(".bd-links, .bd-toc-nav"))
+    for (const each of document.querySelectorAll(".bd-links, .page-toc"))
         each.style.visibility = "hidden";
     for (const each of document.querySelectorAll(".page-head :is(.minutes, .seconds)"))
         each.textContent = "0 min";
