@@ -7,8 +7,10 @@ the icons come from the theme's own fonts, cut down to the two dozen that the si
 come when a reader is near them; and MathJax, the largest file, comes when the page is there.
 """
 
+import gzip
 import hashlib
 import io
+import json
 import logging
 import re
 from functools import cache
@@ -20,15 +22,15 @@ from docutils import nodes
 SCRIPTS = (
     "doctools.js",
     "sphinx_highlight.js",
-    "clipboard.min.js",
-    "copybutton.js",
     "togglebutton.js",
     "scripts/sphinx-book-theme.js",
-    "scripts/bootstrap.js",
     "scripts/pydata-sphinx-theme.js",
     "quiz.js",
     "reach.js",
 )
+# These change nothing that is read: they wait until the page is there.
+LATE_SCRIPTS = ("scripts/bootstrap.js", "clipboard.min.js", "copybutton.js")
+LATE = 30_000  # bytes zipped from which data of a widget waits too; it says what it waits for
 # The theme loads these before all others, see its webpack-macros.html; theme.css imports basic.css.
 FIRST_STYLES = ("basic.css", "styles/pydata-sphinx-theme.css")
 # Sphinx Design's tabs: the book has none.
@@ -41,7 +43,11 @@ ICONS = (
 )
 # Bootstrap makes these names of parts.
 MADE = ("bs-tooltip-", "tooltip", "dropdown")
+# Of these its script speaks, and no page has one.
+ABSENT = ("carousel", "modal", "offcanvas", "popover", "toast")
 NAME = re.compile(r"[.#](-?[A-Za-z_][\w-]*)")
+WORD = re.compile(r"-?[A-Za-z_][\w-]*")
+VARIABLE = re.compile(r"(--[\w-]+)\s*:[^;{}]*;?")
 SELECTORS = re.compile(r"(?:\((?:[^()]|\([^()]*\))*\)|\[[^\]]*\]|[^,(\[])+")
 FONTS = ("fa-solid-900", "fa-regular-400", "fa-brands-400")
 ICON_RULE = re.compile(r'((?:\.fa-[a-z0-9-]+:before,?)+)\{content:"([^"]*)"\}')
@@ -75,13 +81,16 @@ def keep_used_icons(css):
 def drop_unused(css, words):
     """Leave out the selectors that name a class or an id of which no page and no script speaks.
 
-    Bootstrap, which the theme brings whole, has two thousand of those.
+    Bootstrap and Sphinx Design, which come whole, have thousands of those.
     """
 
     def used(selector):
         # What stands in brackets may be one choice among several.
         plain = re.sub(r"\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\]]*\]", "", selector)
-        return all(name in words or name.startswith(MADE) for name in NAME.findall(plain))
+        return all(
+            name.startswith(MADE) or (name in words and not name.startswith(ABSENT))
+            for name in NAME.findall(plain)
+        )
 
     def keep(rule):
         selectors = [each for each in SELECTORS.findall(rule[1]) if used(each)]
@@ -90,6 +99,17 @@ def drop_unused(css, words):
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.S)
     css = re.sub(r"([^{}@;]+)\{([^{}]*)\}", keep, css)
     return re.sub(r"@media[^{}]*\{\s*\}", "", css)
+
+
+def drop_unread(css, words):
+    """Leave out the variables that no rule reads and of which no page and no script speaks."""
+    read = set(re.findall(r"var\(\s*(--[\w-]+)", css))
+
+    def keep(found):
+        name = found[1]
+        return found[0] if name in read or name.removeprefix("--") in words else ""
+
+    return VARIABLE.sub(keep, css)
 
 
 def icon_characters(css):
@@ -136,8 +156,9 @@ def join_styles(folder, names, words):
     """Give one stylesheet for all of `names`, and write the fonts of its icons."""
     parts = {name: (folder / name).read_text(encoding="utf-8") for name in names}
     theme = FIRST_STYLES[-1]
-    parts[theme] = drop_unused(keep_used_icons(parts[theme]), words)
+    parts[theme] = keep_used_icons(parts[theme])
     css = re.sub(r'@charset "[^"]*";|/\*.*?\*/', "", "\n".join(parts.values()), flags=re.S)
+    css = re.sub(r"\n\s*", "\n", drop_unread(drop_unused(css, words), words))
     characters = icon_characters(css)
 
     def lean(source):
@@ -152,12 +173,12 @@ def join_styles(folder, names, words):
 
 
 @cache
-def join_scripts(folder):
-    """Write one script for all of `SCRIPTS`; give its path."""
-    parts = [(folder / name).read_text(encoding="utf-8") for name in SCRIPTS]
+def join_scripts(folder, names, name):
+    """Write one script for all of `names`; give its path."""
+    parts = [(folder / each).read_text(encoding="utf-8") for each in names]
     js = ";\n".join(re.sub(r"^//# sourceMappingURL=.*$", "", part, flags=re.M) for part in parts)
     # The semicolon: without it "use strict" of the first script would hold for all of them.
-    return write(folder, "scripts/site.js", f";{js}")
+    return write(folder, f"scripts/{name}.js", f";{js}")
 
 
 def name_of(file):
@@ -188,21 +209,26 @@ def lean_page(app, pagename, templatename, context, doctree):
 
     scripts = sorted(context["script_files"], key=lambda file: file.priority)
     make_script = type(scripts[0])
-    kept = []
+    kept, late = [], [f"_static/{join_scripts(folder, LATE_SCRIPTS, 'late')}"]
     for script in scripts:
         name = name_of(script)
         if name == "documentation_options.js":
             # Three hundred bytes that the page's own lines below build on.
             body = (folder / name).read_text(encoding="utf-8")
             kept.append(make_script("", body=body, priority=script.priority))
-        elif name.startswith("mathjax/"):
-            kept.append(make_script("", body=later(context["pathto"](script.filename, 1))))
-        elif name not in (*SCRIPTS, *DROPPED):
+        elif name.startswith("mathjax/") or name == "live.js":
+            late.append(str(script.filename))
+        elif is_heavy(folder / name):
+            late.insert(0, str(script.filename))
+        elif name not in (*SCRIPTS, *LATE_SCRIPTS, *DROPPED):
             kept.append(script)
     # The search page's own scripts do not wait, and need what is defined here.
-    attributes = {} if pagename == "search" else {"defer": "defer"}
+    attributes = {} if pagename == "search" else {"defer": "defer", "fetchpriority": "high"}
     # Behind the lines in the page, by which they are set.
-    kept.append(make_script(f"_static/{join_scripts(folder)}", priority=900, **attributes))
+    site = join_scripts(folder, SCRIPTS, "site")
+    kept.append(make_script(f"_static/{site}", priority=900, **attributes))
+    addresses = [context["pathto"](address, 1) for address in late]
+    kept.append(make_script("", body=later(addresses), priority=900))
     context["script_files"] = kept
 
 
@@ -213,11 +239,17 @@ def wait_with_pictures(app, doctree, docname):
             image["loading"] = "lazy"
 
 
-def later(address):
-    """Give a line that loads a script once the page can be read and used."""
+def is_heavy(path):
+    """Tell whether a script holds data of a widget that a page should not wait for."""
+    return path.name.startswith("data-") and len(gzip.compress(path.read_bytes(), 6)) > LATE
+
+
+def later(addresses):
+    """Give a line that loads scripts, in their order, once the page can be read and used."""
     return (
         'addEventListener("DOMContentLoaded", () => document.head.append('
-        f'Object.assign(document.createElement("script"), {{src: "{address}"}})));'
+        f"...{json.dumps(addresses)}.map((src) => "
+        'Object.assign(document.createElement("script"), {src, async: false}))));'
     )
 
 
@@ -229,7 +261,9 @@ def write_styles(app, exception):
     scripts = (path for path in (out / "_static").rglob("*.js") if path.stat().st_size < 1e6)
     words = set()
     for path in (*out.rglob("*.html"), *scripts):
-        words.update(re.findall(r"[A-Za-z_][\w-]*", path.read_text(encoding="utf-8")))
+        found = WORD.findall(path.read_text(encoding="utf-8"))
+        words.update(found)
+        words.update(word.removeprefix("-") for word in found)
     for names, path in app.builder.joined_styles.items():
         (out / "_static" / path).write_text(join_styles(out / "_static", names, words))
 

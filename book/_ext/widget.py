@@ -89,11 +89,13 @@ def _collect(name, folder, modules, above):
 
 
 def data_script(name):
-    """Give the script that hands the widget what ``widget_data.<name>()`` returns."""
+    """Give the script that hands the widget what ``widget_data.<name>()`` returns, and says so."""
     import widget_data
 
     value = json.dumps(getattr(widget_data, name)(), separators=(",", ":"))
-    return f"(globalThis.kcData ??= {{}})[{json.dumps(name)}] = {value};\n"
+    # Large data comes when the page is there already, see lean.py.
+    said = 'dispatchEvent(new Event("kc-data"));'
+    return f"(globalThis.kcData ??= {{}})[{json.dumps(name)}] = {value};\n{said}\n"
 
 
 class widget_node(nodes.Element):
@@ -177,7 +179,8 @@ def add_scripts(app, pagename, templatename, context, doctree):
         target = Path(app.outdir) / "_static" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(make(), encoding="utf-8")
-        app.add_js_file(path, loading_method="defer")
+        # Without the word a browser asks for one or two deferred scripts at a time.
+        app.add_js_file(path, loading_method="defer", fetchpriority="high")
 
 
 def setup(app):

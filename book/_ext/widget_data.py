@@ -1,9 +1,11 @@
 """What widgets need to know and no module may type: one function for each, its result is JSON."""
 
+import base64
 from pathlib import Path
 
 import numpy as np
 
+DIGIT_READER = Path(__file__).resolve().parents[2] / "published" / "mnist-cnn"
 LEVELS = 9  # grey levels above black: one figure in each cell, so that sums can be done by hand
 
 
@@ -25,35 +27,20 @@ def digit():
 
 
 def digit_reader():
-    """Give the trained network of *MNIST: the 42,358-parameter network*, and digits to show it.
+    """Tell of the trained network of *MNIST: the 42,358-parameter network*; give digits to show it.
 
-    The weights are base64 of little-endian float32, one array after another in Keras' order; the
-    digits are from MNIST's training images, since the test set is opened once, by `published/`.
+    The digits are from MNIST's training images, since the test set is opened once, by `published/`.
     """
-    import base64
-
-    import h5py
-
     from companion.data import mnist
     from companion.experiments import runs
 
-    folder = Path(__file__).resolve().parents[2] / "published" / "mnist-cnn"
-    report = runs.read_report(folder / "seed0.json")
-    with h5py.File(folder / "seed0.weights.h5") as file:
-        arrays = [
-            file[f"layers/{layer}/vars/{i}"][()].astype("<f4")
-            for layer in ("conv2d", "conv2d_1", "dense", "dense_1")
-            for i in (0, 1)
-        ]
+    report = runs.read_report(DIGIT_READER / "seed0.json")
+    arrays = digit_reader_arrays()
     if sum(array.size for array in arrays) != report.model["parameters"]:
-        raise ValueError(f"{folder} must hold weights of the network that its report counted")
+        raise ValueError(f"{DIGIT_READER} must hold weights of the network that its report counted")
     images = mnist.read_images(mnist.SAMPLE_ROOT, "train")
     labels = mnist.read_labels(mnist.SAMPLE_ROOT, "train")
     first = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
-
-    def text(data):
-        return base64.b64encode(data).decode()
-
     return {
         "name": report.name,
         "seed": report.seed,
@@ -63,7 +50,31 @@ def digit_reader():
         "validation": {name: report.validation[name] for name in ("correct", "total")},
         "test": {name: report.test[name] for name in ("correct", "total")},
         "openings": len(report.test_openings),
-        "weights": text(b"".join(array.tobytes() for array in arrays)),
         "shapes": [list(array.shape) for array in arrays],
         "samples": [{"label": int(labels[i]), "pixels": text(images[i].tobytes())} for i in first],
     }
+
+
+def digit_reader_weights():
+    """Give the weights of `digit_reader`, for which a page does not wait.
+
+    They are base64 of little-endian float32, one array after another in Keras' order.
+    """
+    return text(b"".join(array.tobytes() for array in digit_reader_arrays()))
+
+
+def digit_reader_arrays():
+    """Read the weights, in Keras' order."""
+    import h5py
+
+    with h5py.File(DIGIT_READER / "seed0.weights.h5") as file:
+        return [
+            file[f"layers/{layer}/vars/{i}"][()].astype("<f4")
+            for layer in ("conv2d", "conv2d_1", "dense", "dense_1")
+            for i in (0, 1)
+        ]
+
+
+def text(data):
+    """Write bytes as base64."""
+    return base64.b64encode(data).decode()

@@ -116,12 +116,7 @@ def digit_reader():
     from companion.arithmetic import conv_layer, max_pool
 
     data = widget_data.digit_reader()
-    numbers = np.frombuffer(base64.b64decode(data["weights"]), "<f4")
-    ends = np.cumsum([np.prod(shape) for shape in data["shapes"]])
-    weights = [
-        part.reshape(shape)
-        for part, shape in zip(np.split(numbers, ends[:-1]), data["shapes"], strict=True)
-    ]
+    weights = widget_data.digit_reader_arrays()
     pixels = np.frombuffer(base64.b64decode(data["samples"][3]["pixels"]), np.uint8)
     digit = pixels.reshape(28, 28, 1) / 255
     first = np.maximum(conv_layer(digit, *weights[0:2]), 0)

@@ -49,6 +49,24 @@ export function dataOf(name) {
   return globalThis.kcData?.[name] ?? null;
 }
 
+// Calls `use` with that data now, or when it comes behind the page; with null where it never does.
+export function whenData(name, use) {
+  const found = dataOf(name);
+  if (found !== null || document.readyState === "complete") {
+    use(found);
+    return;
+  }
+  const look = ({ type }) => {
+    const came = dataOf(name);
+    if (came === null && type !== "load") return;
+    removeEventListener("kc-data", look);
+    removeEventListener("load", look);
+    use(came);
+  };
+  addEventListener("kc-data", look);
+  addEventListener("load", look);
+}
+
 let fields = 0;
 
 // A number in a labelled box. `change` is called with whole numbers inside min…max alone;

@@ -1,12 +1,15 @@
 // <kc-classify>: draw a digit; the network of the chapter answers, in this page.
 
-import { Widget, button, dataOf, define, h } from "./base.js";
+import { Widget, button, dataOf, define, h, whenData } from "./base.js";
 import { FINE, PAD, SIDE, blank, bytes, classify, prepare, stroke, unpack } from "./digit-model.js";
 
 const PEN = 12; // cells: its radius, so that a large digit has strokes as wide as MNIST's
 const STEPS = {
   ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1],
 };
+
+const COMING = "The weights of the network are on their way.";
+const MISSING = "The weights of the network are missing beside this page.";
 
 const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
 
@@ -18,10 +21,11 @@ class Classify extends Widget {
   build() {
     const data = dataOf("digit_reader");
     if (data === null) {
-      this.stage.append(h("p", { class: "kc-reason" }, "The weights of the network are missing beside this page."));
+      this.stage.append(h("p", { class: "kc-reason" }, MISSING));
       return;
     }
-    this.weights = unpack(data.weights, data.shapes);
+    this.weights = null;
+    this.waiting = COMING;
     this.drawing = blank();
     this.digit = null;
     this.pen = { at: [PAD / 2, PAD / 2], down: false, shown: false };
@@ -31,6 +35,11 @@ class Classify extends Widget {
       this.makeMaps(data.shapes),
       h("p", { class: "kc-note" }, about(data)));
     this.show();
+    whenData("digit_reader_weights", (weights) => {
+      if (weights === null) this.waiting = MISSING;
+      else this.weights = unpack(weights, data.shapes);
+      this.show();
+    });
   }
 
   makePad() {
@@ -180,6 +189,10 @@ class Classify extends Widget {
     this.paint();
     const nothing = new Float32Array(SIDE * SIDE);
     paintGrey(this.seen, this.digit ?? nothing, 1);
+    if (this.weights === null) {
+      this.answer.textContent = this.waiting;
+      return;
+    }
     const { first, second, probabilities } = classify(this.digit ?? nothing, this.weights);
     const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
     this.answer.textContent = this.digit
@@ -197,7 +210,8 @@ class Classify extends Widget {
 
   // One scale for all maps of a layer, so that a strong one looks strong.
   showMaps({ canvases, text, filters }, { values, channels }) {
-    const largest = values.reduce((a, b) => Math.max(a, b), 0);
+    // Where nothing is drawn a filter with a positive bias would be white, as if it were missing.
+    const largest = this.digit ? values.reduce((a, b) => Math.max(a, b), 0) : 0;
     const peaks = canvases.map((canvas, filter) => {
       const map = values.filter((_, i) => i % channels === filter);
       paintGrey(canvas, map, largest);

@@ -92,3 +92,16 @@ def test_rules_of_which_no_page_speaks_leave_the_stylesheet():
         "@media (x){.a,.b:not(.gone, #q){k:v}}"
         '@keyframes f{0%{x:y}to{x:z}}[data-x=","] #a{p:q}:is(.gone,.a) i{t:u}'
     )
+
+
+def test_variables_that_nothing_reads_leave_the_stylesheet():
+    css = ":root{--a:1px;--b:2px;--c: var(--a)}p{color:red;--d:0;top:var(--e, 0);--e:3px}"
+    assert lean.drop_unread(css, {"d"}) == (
+        ":root{--a:1px;}p{color:red;--d:0;top:var(--e, 0);--e:3px}"
+    )
+
+
+def test_scripts_that_come_late_come_in_their_order():
+    line = lean.later(["a.js", "b.js"])
+    assert '["a.js", "b.js"]' in line
+    assert "async: false" in line

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
@@ -250,9 +251,38 @@ class Server(ThreadingHTTPServer):
 FAST_3G = {
     "offline": False,
     "latency": 562.5,
-    "downloadThroughput": 1.6e6 / 8,
-    "uploadThroughput": 750e3 / 8,
+    "downloadThroughput": 0.9 * 1.6e6 / 8,
+    "uploadThroughput": 0.9 * 750e3 / 8,
 }
+
+
+def waits_for(page):
+    """List the files that must be there before a page can be used, itself first."""
+    path = SITE / f"{page}.html"
+    soup = BeautifulSoup(path.read_text(), "html.parser")
+    files = [each["href"] for each in soup.select("link[rel=stylesheet]")]
+    files += [each["src"] for each in soup.select("script[src]:not([async])")]
+    return [path, *(path.parent / unquote(urlsplit(name).path) for name in files)]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_waits_for_two_answers_and_few_bytes(page):
+    """What a slow line takes, counted: no other load of this machine can change it.
+
+    Chromium took 0.2 s more, for parsing and drawing; two seconds are what a reader may wait.
+    """
+    paths = waits_for(page)
+    seconds = 2 * FAST_3G["latency"] / 1000 + sum(map(sent, paths)) / FAST_3G["downloadThroughput"]
+    print(f"{page}: {seconds:.2f} s")  # pytest -rP shows it
+    assert seconds < 1.85, [(path.name, sent(path)) for path in paths]
+    soup = BeautifulSoup(paths[0].read_text(), "html.parser")
+    # One that is not deferred stops the page; without the priority they come one after another.
+    for script in soup.select("script[src]"):
+        assert "defer" in script.attrs, script
+        assert script["fetchpriority"] == "high", script
+    for path in paths:
+        if path.suffix == ".css":
+            assert "@import" not in path.read_text()  # a third answer to wait for
 
 
 def seconds_on_a_slow_line(chromium, address):
@@ -289,9 +319,10 @@ def host():
     server.server_close()
 
 
-def test_a_page_with_a_widget_is_usable_in_two_seconds_on_a_slow_line(chromium, host):
-    """Two on an idle machine (the theme as it comes took ten); three where others share it."""
-    times = [seconds_on_a_slow_line(chromium, f"{host}/book/convolution.html") for _ in range(3)]
+@pytest.mark.parametrize("page", ["convolution", "mnist-cnn"])
+def test_a_page_with_a_widget_is_usable_in_two_seconds_on_a_slow_line(chromium, host, page):
+    """1.8 on an idle machine (the theme as it comes took ten); 2.8 where others share it."""
+    times = [seconds_on_a_slow_line(chromium, f"{host}/book/{page}.html") for _ in range(2)]
     print(times)  # pytest -rP shows them
     best = {name: min(run[name] for run in times) for name in times[0]}
-    assert max(best.values()) < 3, times
+    assert max(best.values()) < 2.8, times

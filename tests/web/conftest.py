@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 WEB = Path(__file__).resolve().parent
-WIDGETS = ("convolution", "padding", "channels", "pooling")
+# Each with the data that its chapter gives it.
+WIDGETS = {
+    "convolution": "digit",
+    "padding": "",
+    "channels": "",
+    "pooling": "",
+    "network": "",
+    "classify": "digit_reader, digit_reader_weights",
+}
 sys.path.insert(0, str(WEB.parents[1] / "book" / "_ext"))  # where Sphinx finds the extensions
 
 
@@ -63,8 +71,8 @@ def widget_site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("widgets")
     source = folder / "source"
     source.mkdir()
-    for name in WIDGETS:
-        data = ":data: digit\n" if name == "convolution" else ""
+    for name, data in WIDGETS.items():
+        data = f":data: {data}\n" if data else ""
         (source / f"{name}.md").write_text(
             f"# {name}\n\n```{{widget}} {name}\n{data}\nThe text for print.\n```\n"
         )
@@ -75,7 +83,7 @@ def widget_site(tmp_path_factory):
         "html_theme": "sphinx_book_theme",
         "html_context": {"default_mode": "auto"},
         "html_static_path": [str(WEB.parents[1] / "book" / "web")],
-        "html_css_files": ["book.css", "widgets.css"],
+        "html_css_files": ["book.css", "widgets.css", "network-and-classify.css"],
     }
     out = folder / "html"
     Sphinx(source, None, out, folder / "trees", "html", settings, status=None).build()

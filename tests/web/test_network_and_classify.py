@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "published/mnist-cnn/seed0.weights.h5"
 STYLES = ("book.css", "widgets.css", "network-and-classify.css")
-DATA = {"network": (), "classify": ("digit_reader",)}
+DATA = {"network": (), "classify": ("digit_reader", "digit_reader_weights")}
 THEMES = ("light", "dark")
 
 
@@ -335,6 +335,34 @@ def test_without_its_weights_the_widget_says_so(visit):
     page = visit("classify")
     page.evaluate("kcData = {}; document.body.append(document.createElement('kc-classify'))")
     assert "missing" in page.locator("kc-classify").last.inner_text()
+
+
+def test_digits_can_be_drawn_before_the_weights_come(visit):
+    page = visit("classify")
+    page.evaluate(
+        """() => {
+            globalThis.kept = kcData.digit_reader_weights;
+            delete kcData.digit_reader_weights;
+            Object.defineProperty(document, "readyState", {value: "interactive", writable: true});
+            document.querySelector("kc-classify").replaceWith(document.createElement("kc-classify"));
+        }"""
+    )
+    page.get_by_role("button", name="a written 5").click()
+    assert "on their way" in page.locator(".kc-answer").inner_text()
+    page.evaluate("kcData.digit_reader_weights = kept; dispatchEvent(new Event('kc-data'))")
+    assert answer(page) == 5
+
+
+def test_weights_that_never_come_are_said_to_be_missing(visit):
+    page = visit("classify")
+    page.evaluate(
+        """() => {
+            delete kcData.digit_reader_weights;
+            document.querySelector("kc-classify").replaceWith(document.createElement("kc-classify"));
+        }"""
+    )
+    page.get_by_role("button", name="a written 5").click()
+    assert "missing" in page.locator(".kc-answer").inner_text()
 
 
 # Both
