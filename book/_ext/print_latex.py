@@ -44,6 +44,15 @@ PREAMBLE = r"""
   {\normalfont\sffamily\large\chaptertitlename\ \thechapter}{6pt}{}
 \titleformat{\part}[display]{\sffamily\bfseries\Huge\centering}
   {\normalfont\sffamily\Large\partname\ \thepart}{12pt}{}
+\titlespacing*{\chapter}{0pt}{0pt}{24pt}
+% A figure that does not fit goes to the top of the next page, and what follows it fills this one.
+\renewcommand\topfraction{.9}
+\renewcommand\bottomfraction{.6}
+\renewcommand\textfraction{.07}
+\renewcommand\floatpagefraction{.75}
+\setcounter{topnumber}{3}
+% A picture of the width of a page must not have the height of one.
+\AtBeginDocument{\spx@image@maxheight=.4\textheight}
 % Two figures of a section's number need more room than LaTeX gives.
 \renewcommand*\l@section{\@dottedtocline{1}{1.5em}{3em}}
 \renewcommand\sphinxtableofcontentshook{}
@@ -82,6 +91,11 @@ CODE_POINTS = 9
 LETTER_POINTS = {r"\normalsize": 5.3, r"\small": 4.8, r"\footnotesize": 4.3, r"\scriptsize": 3.7}
 BREAKS = re.compile(r"(?<=[/_.])(?=\w)")
 LONG = 18  # letters of a word that is broken
+REFERENCE = "book/companion"
+SMALL = (
+    r"\begingroup\small\setlength{\parskip}{2pt}\raggedbottom"
+    r"\fvset{fontsize=\fontsize{8}{9.6}}"
+)
 ESCAPES = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -167,6 +181,7 @@ class Bind(SphinxPostTransform):
                 in_appendix = True
                 wrapper.insert(0, raw(rf"\appendix\part*{{{caption}}}"))
         self.bibliography()
+        self.reference()
 
     def front_page(self, top):
         """Make the front page's sections those of one chapter without a number."""
@@ -182,6 +197,14 @@ class Bind(SphinxPostTransform):
     def is_toctree(node):
         """Say whether a node holds the chapters of a part."""
         return isinstance(node, nodes.compound) and "toctree-wrapper" in node["classes"]
+
+    def reference(self):
+        """Set the companion's reference, which is looked up and not read, in smaller letters."""
+        for file in self.document.findall(addnodes.start_of_file):
+            if file["docname"] == REFERENCE:
+                section = next(file.findall(nodes.section))
+                section.insert(1, raw(SMALL))
+                section.append(raw(r"\endgroup"))
 
     def bibliography(self):
         """Put the list of sources into the page that asks for it."""
@@ -355,7 +378,7 @@ def settle(app, config):
         "babel": r"\usepackage[english]{babel}",
         "fvset": rf"\fvset{{fontsize=\fontsize{{{CODE_POINTS}}}{{{CODE_POINTS * 1.2}}}}}",
         "sphinxsetup": "verbatimforcewraps=true,verbatimmaxunderfull=1",
-        "figure_align": "H",  # a figure stays below the cell that draws it
+        "figure_align": "!htbp",  # below the cell that draws it, where there is room
         "preamble": PREAMBLE + BIBLIOGRAPHY,
         "maketitle": title_page(),
     }
