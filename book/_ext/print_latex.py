@@ -62,7 +62,7 @@ PREAMBLE = r"""
 % Exercises and solutions go over pages, with code and figures: two lines hold them, and no frame.
 \newcommand\blockline{\noindent\textcolor[rgb]{.6,.66,.72}{\rule{\linewidth}{.5pt}}\par}
 \renewenvironment{sphinxnote}[1]
-  {\par\vspace{-4pt}\blockline\nobreak\noindent
+  {\par\needspace{7\baselineskip}\vspace{-4pt}\blockline\nobreak\noindent
     {\sffamily\bfseries\small\color[rgb]{.13,.26,.42}#1}\par\nobreak}
   {\par\nobreak\vspace{-4pt}\blockline}
 % Names of the companion's functions are longer than half a line.
@@ -90,6 +90,7 @@ COLUMNS = 98  # letters of code in a line of that width, in an admonition
 CODE_POINTS = 9
 LETTER_POINTS = {r"\normalsize": 5.3, r"\small": 4.8, r"\footnotesize": 4.3, r"\scriptsize": 3.7}
 BREAKS = re.compile(r"(?<=[/_.])(?=\w)")
+LONG_TABLE = 20  # rows that would leave too much of a page empty
 LONG = 18  # letters of a word that is broken
 REFERENCE = "book/companion"
 SMALL = (
@@ -295,6 +296,12 @@ class FitTables(SphinxPostTransform):
             spec = "".join("r" if number else ("l" if fits else "L") for number in numeric)
             if not fits:
                 allow_breaks(table)
+            if len(columns[0]) > LONG_TABLE:
+                # It goes on over the page's foot, which needs columns of a known width.
+                table["classes"].append("longtable")
+                if not fits:
+                    shares = [max(a, min(b, 45)) for a, b in zip(least, widths, strict=True)]
+                    spec = "".join(rf"\X{{{share}}}{{{sum(shares)}}}" for share in shares)
             position = table.parent.index(table)
             table.parent.insert(position + 1, raw(r"\endgroup"))
             table.parent.insert(position, addnodes.tabular_col_spec(spec=f"{{{spec}}}"))
