@@ -52,7 +52,7 @@ PREAMBLE = r"""
 \renewcommand\floatpagefraction{.75}
 \setcounter{topnumber}{3}
 % A picture of the width of a page must not have the height of one.
-\AtBeginDocument{\spx@image@maxheight=.4\textheight}
+\AtBeginDocument{\spx@image@maxheight=.48\textheight}
 % Two figures of a section's number need more room than LaTeX gives.
 \renewcommand*\l@section{\@dottedtocline{1}{1.5em}{3em}}
 \renewcommand\sphinxtableofcontentshook{}
@@ -62,9 +62,11 @@ PREAMBLE = r"""
 % Exercises and solutions go over pages, with code and figures: two lines hold them, and no frame.
 \newcommand\blockline{\noindent\textcolor[rgb]{.6,.66,.72}{\rule{\linewidth}{.5pt}}\par}
 \renewenvironment{sphinxnote}[1]
-  {\par\needspace{7\baselineskip}\vspace{-4pt}\blockline\nobreak\noindent
+  {\par\Needspace{9\baselineskip}\vspace{-4pt}\blockline\nobreak\noindent
     {\sffamily\bfseries\small\color[rgb]{.13,.26,.42}#1}\par\nobreak}
   {\par\nobreak\vspace{-4pt}\blockline}
+% A warning's heading must not stand alone at the foot of a page.
+\BeforeBeginEnvironment{sphinxadmonition}{\par\needspace{7\baselineskip}}
 % Names of the companion's functions are longer than half a line.
 \AtBeginEnvironment{sphinxtheindex}{\small\raggedright}
 \protected\def\spxextra#1{ {\footnotesize(#1)}}
