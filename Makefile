@@ -13,7 +13,7 @@ PORT ?= 8000
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help environment book pdf epub test test-quick bench serve live lint format requirements clean
+.PHONY: help environment book pdf epub site test test-quick bench serve live lint format requirements clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -47,6 +47,8 @@ pdf: $(READY)  ## Make the book as _build/from-kernel-to-cluster.pdf (needs xela
 
 epub: $(READY)  ## Make the book for electronic readers, _build/from-kernel-to-cluster.epub
 	@$(BIN)/python book/build.py --builder epub
+
+site: pdf epub book  ## Make all that is to be published: _build/html with the PDF and the epub in it
 
 test: $(READY) $(LIVE)  ## Run everything: unit tests, doctests, chapter checks, every chapter's cells
 	@$(BIN)/python tests/run.py

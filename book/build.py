@@ -21,7 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "book" / "_ext")]
 
-import cache_key  # noqa: E402  (found through the line above)
+import book_files  # noqa: E402  (found through the line above)
+import cache_key  # noqa: E402
 import yaml  # noqa: E402
 
 OUTPUT = ROOT / "_build"
@@ -244,6 +245,14 @@ def result(builder):
     return OUTPUT / (f"{NAME}.{builder}" if builder in PRINTED else builder)
 
 
+def printed(now):
+    """Give the PDF and the epub, where they are of the same sources as this build."""
+    for kind in PRINTED:
+        stamp = OUTPUT / f".{kind}-fingerprint"
+        if stamp.exists() and stamp.read_text() == now:
+            yield result(kind)
+
+
 def build(builder, force):
     """Build where something changed, and say what came of it."""
     start = time.perf_counter()
@@ -271,6 +280,7 @@ def build(builder, force):
             shutil.copy(OUTPUT / PRINTED[builder] / f"{NAME}.{builder}", made)
         stamp.write_text(now)
         done = "The book is built"
+    book_files.offer(OUTPUT / "html", [path for path in printed(now) if path.exists()])
     print(f"{done} ({time.perf_counter() - start:.0f} s).")
     if builder == "html":
         print(f"  open   {made.relative_to(ROOT)}   or: make serve")

@@ -1,13 +1,19 @@
-"""Let every chapter be taken away: as a notebook with its outputs, and as a script.
+"""Let every chapter be taken away, as a notebook and as a script, and the book as one file.
 
 The theme offers a notebook that has none: what the page shows lies in the cache of executed
 chapters. Here it is put back, pictures and all, and a script is offered beside it.
+
+The PDF and the epub are made by other builds, before or after this one. The page therefore has a
+place for them, which book/build.py fills after each build with what there is, see ``book_files``.
 """
 
 import copy
 from pathlib import Path
 
+import book_files
 import chapter_facts
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
 
 RECORDS = "application/papermill.record/"  # what `glue` keeps for the prose, for no reader's eyes
 
@@ -89,8 +95,34 @@ def write(app, pagename, templatename, context, doctree):
             )
 
 
+class BookFiles(SphinxDirective):
+    """The place of the links to the whole book: ``{book-files}``, on the front page."""
+
+    def run(self):
+        """Give what is there as long as no file is."""
+        return [nodes.raw("", book_files.place(), format="html", classes=["screen"])]
+
+
+def offer_book(app, pagename, templatename, context, doctree):
+    """Lead from each page's menu of downloads to the place of the links."""
+    for group in context.get("header_buttons", []):
+        if group.get("label") == "download-buttons":
+            group["buttons"].append(
+                {
+                    "type": "link",
+                    "url": f"{context['pathto'](app.config.root_doc)}#{book_files.ANCHOR}",
+                    "text": "PDF, epub",
+                    "icon": "fas fa-file",
+                    "tooltip": "The whole book as one file",
+                    "label": "download-book-button",
+                }
+            )
+
+
 def setup(app):
     app.setup_extension("chapter_facts")
+    app.add_directive("book-files", BookFiles)
+    app.connect("html-page-context", offer_book, priority=901)
     # After the theme has copied its notebook and made its menu.
     app.connect("html-page-context", write, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -37,6 +37,7 @@ SITE_ONLY = (
     "sphinxext.opengraph",
 )
 COVER = "cover.png"
+SCREEN = "screen"  # a paragraph that begins with {.screen} speaks of what paper has not
 logger = logging.getLogger(__name__)
 MATHML = "http://www.w3.org/1998/Math/MathML"
 ET.register_namespace("", MATHML)
@@ -204,6 +205,9 @@ class Unclick(SphinxPostTransform):
             return
         buttons = []
         for node in list(self.document.findall(nodes.paragraph)):
+            if SCREEN in node.get("classes", ()):  # "press Step", above a widget
+                remove_with_what_it_empties(node)
+                continue
             if any(map(is_block, node)):
                 node.replace_self(list(paragraphs(node.children)))
         for node in list(self.document.findall(nodes.Element)):

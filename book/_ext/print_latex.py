@@ -44,6 +44,15 @@ PREAMBLE = r"""
   {\normalfont\sffamily\large\chaptertitlename\ \thechapter}{6pt}{}
 \titleformat{\part}[display]{\sffamily\bfseries\Huge\centering}
   {\normalfont\sffamily\Large\partname\ \thepart}{12pt}{}
+\titlespacing*{\chapter}{0pt}{0pt}{24pt}
+% A figure that does not fit goes to the top of the next page, and what follows it fills this one.
+\renewcommand\topfraction{.9}
+\renewcommand\bottomfraction{.6}
+\renewcommand\textfraction{.07}
+\renewcommand\floatpagefraction{.75}
+\setcounter{topnumber}{3}
+% A picture of the width of a page must not have the height of one.
+\AtBeginDocument{\spx@image@maxheight=.48\textheight}
 % Two figures of a section's number need more room than LaTeX gives.
 \renewcommand*\l@section{\@dottedtocline{1}{1.5em}{3em}}
 \renewcommand\sphinxtableofcontentshook{}
@@ -53,9 +62,11 @@ PREAMBLE = r"""
 % Exercises and solutions go over pages, with code and figures: two lines hold them, and no frame.
 \newcommand\blockline{\noindent\textcolor[rgb]{.6,.66,.72}{\rule{\linewidth}{.5pt}}\par}
 \renewenvironment{sphinxnote}[1]
-  {\par\vspace{-4pt}\blockline\nobreak\noindent
+  {\par\Needspace{9\baselineskip}\vspace{-4pt}\blockline\nobreak\noindent
     {\sffamily\bfseries\small\color[rgb]{.13,.26,.42}#1}\par\nobreak}
   {\par\nobreak\vspace{-4pt}\blockline}
+% A warning's heading must not stand alone at the foot of a page.
+\BeforeBeginEnvironment{sphinxadmonition}{\par\needspace{7\baselineskip}}
 % Names of the companion's functions are longer than half a line.
 \AtBeginEnvironment{sphinxtheindex}{\small\raggedright}
 \protected\def\spxextra#1{ {\footnotesize(#1)}}
@@ -81,7 +92,13 @@ COLUMNS = 98  # letters of code in a line of that width, in an admonition
 CODE_POINTS = 9
 LETTER_POINTS = {r"\normalsize": 5.3, r"\small": 4.8, r"\footnotesize": 4.3, r"\scriptsize": 3.7}
 BREAKS = re.compile(r"(?<=[/_.])(?=\w)")
+LONG_TABLE = 20  # rows that would leave too much of a page empty
 LONG = 18  # letters of a word that is broken
+REFERENCE = "book/companion"
+SMALL = (
+    r"\begingroup\small\setlength{\parskip}{2pt}\raggedbottom"
+    r"\fvset{fontsize=\fontsize{8}{9.6}}"
+)
 ESCAPES = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -167,6 +184,7 @@ class Bind(SphinxPostTransform):
                 in_appendix = True
                 wrapper.insert(0, raw(rf"\appendix\part*{{{caption}}}"))
         self.bibliography()
+        self.reference()
 
     def front_page(self, top):
         """Make the front page's sections those of one chapter without a number."""
@@ -182,6 +200,14 @@ class Bind(SphinxPostTransform):
     def is_toctree(node):
         """Say whether a node holds the chapters of a part."""
         return isinstance(node, nodes.compound) and "toctree-wrapper" in node["classes"]
+
+    def reference(self):
+        """Set the companion's reference, which is looked up and not read, in smaller letters."""
+        for file in self.document.findall(addnodes.start_of_file):
+            if file["docname"] == REFERENCE:
+                section = next(file.findall(nodes.section))
+                section.insert(1, raw(SMALL))
+                section.append(raw(r"\endgroup"))
 
     def bibliography(self):
         """Put the list of sources into the page that asks for it."""
@@ -272,6 +298,12 @@ class FitTables(SphinxPostTransform):
             spec = "".join("r" if number else ("l" if fits else "L") for number in numeric)
             if not fits:
                 allow_breaks(table)
+            if len(columns[0]) > LONG_TABLE:
+                # It goes on over the page's foot, which needs columns of a known width.
+                table["classes"].append("longtable")
+                if not fits:
+                    shares = [max(a, min(b, 45)) for a, b in zip(least, widths, strict=True)]
+                    spec = "".join(rf"\X{{{share}}}{{{sum(shares)}}}" for share in shares)
             position = table.parent.index(table)
             table.parent.insert(position + 1, raw(r"\endgroup"))
             table.parent.insert(position, addnodes.tabular_col_spec(spec=f"{{{spec}}}"))
@@ -355,7 +387,7 @@ def settle(app, config):
         "babel": r"\usepackage[english]{babel}",
         "fvset": rf"\fvset{{fontsize=\fontsize{{{CODE_POINTS}}}{{{CODE_POINTS * 1.2}}}}}",
         "sphinxsetup": "verbatimforcewraps=true,verbatimmaxunderfull=1",
-        "figure_align": "H",  # a figure stays below the cell that draws it
+        "figure_align": "!htbp",  # below the cell that draws it, where there is room
         "preamble": PREAMBLE + BIBLIOGRAPHY,
         "maketitle": title_page(),
     }

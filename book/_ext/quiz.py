@@ -125,7 +125,10 @@ class SpellOut(SphinxPostTransform):
                 reasons += nodes.list_item("", *reason.children)
             letter = LETTERS[[choice["right"] for choice in choices].index(True)]
             answer = nodes.paragraph("", "", nodes.strong("", f"Answer: {letter})."))
-            node.replace_self([heading, listed, answer, reasons])
+            # A question at the foot of a page would have its choices overleaf.
+            together = nodes.raw("", r"\needspace{7\baselineskip}", format="latex")
+            last = nodes.raw("", r"\needspace{4\baselineskip}", format="latex")
+            node.replace_self([together, heading, listed, last, answer, reasons])
 
 
 def visit_quiz(self, node):

@@ -80,3 +80,25 @@ def test_formulas_of_the_book_have_mathml(extensions, source, held):
     assert tags >= set(held)
     assert "msub" not in tags
     assert tree.get("alttext")
+
+
+def test_a_site_offers_the_files_that_are_there_and_no_other(extensions, tmp_path):
+    sys.path.insert(0, str(ROOT / "book" / "_ext"))
+    try:
+        import book_files
+    finally:
+        sys.path.pop(0)
+    site, made = tmp_path / "html", tmp_path / "book.pdf"
+    made.write_bytes(bytes(1_250_000))
+    book_files.offer(site, [made])  # no site yet
+    assert not site.exists()
+    site.mkdir()
+    page = site / "index.html"
+    page.write_text(f"<main>{book_files.place()}<p>after</p></main>")
+    book_files.offer(site, [made])
+    assert '<a href="book.pdf">PDF</a> (1.2 MB).</p><p>after</p>' in page.read_text()
+    assert (site / "book.pdf").read_bytes() == made.read_bytes()
+    book_files.offer(site, [])
+    assert "<a " not in page.read_text()
+    assert "make pdf" in page.read_text()
+    assert sorted(site.iterdir()) == [page]

@@ -172,3 +172,40 @@ Underfull \vbox (badness 10000) detected at line 12
 """
     found = book_build.latex_faults(log)
     assert [line.split()[0] for line in found] == ["Overfull", "Missing", "LaTeX"]
+
+
+def test_no_page_of_the_pdf_is_empty_or_ends_in_a_heading(pdf):
+    words = ["pdftotext", "-layout", "-x", "0", "-y", "60", "-W", "595", "-H", "715", PDF, "-"]
+    text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    pages = text.split("\f")[:-1]
+    assert [n for n, page in enumerate(pages, 1) if not page.strip()] == []
+    last = [page.strip().splitlines()[-1].strip() for page in pages]
+    heading = re.compile(r"Solution|Answer: .\)\.|Exercise \d+\.\d+ .*")
+    assert [n for n, line in enumerate(last, 1) if heading.fullmatch(line)] == []
+
+
+def test_print_does_not_speak_of_the_screen(site, pdf, epub):
+    said = [tag.get_text() for page in PAGES for tag in site[page].select("p.screen")]
+    assert len(said) >= 8
+    whole = {page: squeezed(epub[page].get_text()) for page in PAGES}
+    for text in map(squeezed, said):
+        assert text not in pdf
+        assert not any(text in words for words in whole.values())
+
+
+def test_the_site_offers_both_files(site, pdf, epub):
+    text = (SITE / "index.html").read_text()
+    links = BeautifulSoup(text, "html.parser").select("#book-files a")
+    assert [link["href"] for link in links] == [PDF.name, EPUB.name]
+    for path in (PDF, EPUB):
+        assert (SITE / path.name).read_bytes() == path.read_bytes()
+        assert f"({path.stat().st_size / 1e6:.1f} MB)" in text
+    for page in PAGES:
+        path = SITE / f"{page}.html"
+        menu = BeautifulSoup(path.read_text(), "html.parser").select(".dropdown-download-buttons a")
+        targets = [link["href"] for link in menu if link["href"].endswith("#book-files")]
+        if menu:
+            assert (path.parent / targets[0].partition("#")[0]).resolve() in (
+                SITE / "index.html",
+                path.parent,
+            )
