@@ -15,7 +15,7 @@ def run(monkeypatch):
     return module
 
 
-@pytest.mark.parametrize("failing", [None, 0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("failing", [None, 0, 1, 2, 3, 4, 5, 6])
 @pytest.mark.parametrize("status", [1, 5])
 def test_a_group_that_fails_or_runs_nothing_fails_the_whole(run, monkeypatch, failing, status):
     groups = []
@@ -28,7 +28,7 @@ def test_a_group_that_fails_or_runs_nothing_fails_the_whole(run, monkeypatch, fa
     monkeypatch.setattr(run, "convert_chapters", lambda: None)
     with pytest.raises(SystemExit) as ended:
         run.main()
-    assert len(groups) == 6
+    assert len(groups) == 7
     assert ended.value.code == (0 if failing is None else 1)
 
 
