@@ -21,7 +21,7 @@ FONTS = Path(find_spec("matplotlib").submodule_search_locations[0]) / "mpl-data"
 LEVEL = 17  # between two of the sixteen levels of a colour
 NEAR = 3  # pixels of the half size: so wide is the neighbourhood in which a pixel may have moved
 ALIKE = 2 * LEVEL  # what a colour may differ by
-SHARE = 0.0005  # of all pixels may be others: letters' edges, where a browser draws anew
+SHARE = 0.0012  # of all pixels may be others: the edges of letters, as another machine draws them
 GROWTH = 4  # pixels by which a picture may be larger or smaller
 
 

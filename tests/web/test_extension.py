@@ -68,7 +68,7 @@ def test_scripts_are_classic_and_on_pages_with_the_widget_alone(site):
 
 def test_data_travel_as_a_script(site):
     script = (site / "_static/widgets/data-digit.js").read_text()
-    value = json.loads(re.search(r"= (\{.*\});$", script, re.MULTILINE)[1])
+    value = json.loads(re.search(r'= (\{".*\});$', script, re.MULTILINE)[1])
     assert value == widget_data.digit()
     pixels = value["pixels"]
     assert [len(row) for row in pixels] == [10] * 10
