@@ -121,6 +121,7 @@ def test_where_nothing_can_be_chosen_the_answer_stands_at_the_end(tmp_path, buil
     if builder == "epub":
         text = BeautifulSoup(text, "html.parser").get_text(" ")
         assert "<input" not in (out / file).read_text()
+    text = text[text.index("How many places") :]  # above it the date stands, which may be a 24th
     places = [text.find(words) for words in ("How many places", "24", "35", "Answer: b)")]
     assert -1 not in places, text
     assert places == sorted(places)
