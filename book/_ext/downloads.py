@@ -105,12 +105,13 @@ class BookFiles(SphinxDirective):
 
 def offer_book(app, pagename, templatename, context, doctree):
     """Lead from each page's menu of downloads to the place of the links."""
+    front = context["pathto"](app.config.root_doc).removesuffix("#")  # of itself, pathto says "#"
     for group in context.get("header_buttons", []):
         if group.get("label") == "download-buttons":
             group["buttons"].append(
                 {
                     "type": "link",
-                    "url": f"{context['pathto'](app.config.root_doc)}#{book_files.ANCHOR}",
+                    "url": f"{front}#{book_files.ANCHOR}",
                     "text": "PDF, epub",
                     "icon": "fas fa-file",
                     "tooltip": "The whole book as one file",
