@@ -203,10 +203,11 @@ def latex_faults(log):
     return faults
 
 
-def fingerprint(key):
-    """Give one digest for all that the site is made of: the outputs' key and the pages' sources."""
+def fingerprint(key, builder):
+    """Give one digest for all that a book is made of: the outputs' key and the pages' sources."""
     sources = cache_key.digest_of(cache_key.files(PAGE_SOURCES))
-    live = (OUTPUT / "npm" / "node_modules" / "thebe-core").is_dir()
+    # Live code is in the site alone: npm, which brings it, may come after the PDF.
+    live = builder not in PRINTED and (OUTPUT / "npm" / "node_modules" / "thebe-core").is_dir()
     return hashlib.sha256(f"{key} {sources} {live}".encode()).hexdigest()
 
 
@@ -245,11 +246,11 @@ def result(builder):
     return OUTPUT / (f"{NAME}.{builder}" if builder in PRINTED else builder)
 
 
-def printed(now):
-    """Give the PDF and the epub, where they are of the same sources as this build."""
+def printed(key):
+    """Give the PDF and the epub, where they are of the same sources as a build of now."""
     for kind in PRINTED:
         stamp = OUTPUT / f".{kind}-fingerprint"
-        if stamp.exists() and stamp.read_text() == now:
+        if stamp.exists() and stamp.read_text() == fingerprint(key, kind):
             yield result(kind)
 
 
@@ -259,7 +260,7 @@ def build(builder, force):
     cache = cache_key.cache_path()
     stamp = OUTPUT / f".{builder}-fingerprint"
     made = result(builder)
-    now = fingerprint(cache.name)
+    now = fingerprint(cache.name, builder)
     if builder == "pdf":
         require_latex()
     if not force and made.exists() and stamp.exists() and stamp.read_text() == now:
@@ -280,7 +281,7 @@ def build(builder, force):
             shutil.copy(OUTPUT / PRINTED[builder] / f"{NAME}.{builder}", made)
         stamp.write_text(now)
         done = "The book is built"
-    book_files.offer(OUTPUT / "html", [path for path in printed(now) if path.exists()])
+    book_files.offer(OUTPUT / "html", [path for path in printed(cache.name) if path.exists()])
     print(f"{done} ({time.perf_counter() - start:.0f} s).")
     if builder == "html":
         print(f"  open   {made.relative_to(ROOT)}   or: make serve")

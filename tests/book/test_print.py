@@ -102,3 +102,18 @@ def test_a_site_offers_the_files_that_are_there_and_no_other(extensions, tmp_pat
     assert "<a " not in page.read_text()
     assert "make pdf" in page.read_text()
     assert sorted(site.iterdir()) == [page]
+
+
+def test_the_pdf_of_the_same_sources_is_offered_though_npm_came_after_it(tmp_path, monkeypatch):
+    sys.path.insert(0, str(ROOT / "book"))
+    try:
+        import build as book_build
+    finally:
+        sys.path.pop(0)
+    monkeypatch.setattr(book_build, "OUTPUT", tmp_path)
+    (tmp_path / ".pdf-fingerprint").write_text(book_build.fingerprint("key", "pdf"))
+    site = book_build.fingerprint("key", "html")
+    (tmp_path / "npm" / "node_modules" / "thebe-core").mkdir(parents=True)
+    assert book_build.fingerprint("key", "html") != site
+    assert list(book_build.printed("key")) == [book_build.result("pdf")]
+    assert list(book_build.printed("another key")) == []
