@@ -65,6 +65,12 @@ def with_origin(notebook, app, page):
     return result
 
 
+def menu(context):
+    """Give the buttons of the theme's menu of downloads, to be added to."""
+    groups = context.get("header_buttons", [])
+    return next((g["buttons"] for g in groups if g.get("label") == "download-buttons"), [])
+
+
 def write(app, pagename, templatename, context, doctree):
     """Write both beside the source of the page, and add the script to the theme's menu."""
     if doctree is None or not context.get("ipynb_source"):
@@ -80,19 +86,17 @@ def write(app, pagename, templatename, context, doctree):
     nbformat.write(notebook, folder / f"{pagename}.ipynb")
     script = jupytext.writes(notebook, fmt="py:percent")
     (folder / f"{pagename}.py").write_text(script, encoding="utf-8")
-    for group in context.get("header_buttons", []):
-        if group.get("label") == "download-buttons":
-            group["buttons"].insert(
-                1,
-                {
-                    "type": "link",
-                    "url": f"{context['pathto']('_sources', 1)}/{pagename}.py",
-                    "text": ".py",
-                    "icon": "fas fa-terminal",
-                    "tooltip": "Download script",
-                    "label": "download-script-button",
-                },
-            )
+    menu(context).insert(
+        1,
+        {
+            "type": "link",
+            "url": f"{context['pathto']('_sources', 1)}/{pagename}.py",
+            "text": ".py",
+            "icon": "fas fa-terminal",
+            "tooltip": "Download script",
+            "label": "download-script-button",
+        },
+    )
 
 
 class BookFiles(SphinxDirective):
@@ -106,18 +110,16 @@ class BookFiles(SphinxDirective):
 def offer_book(app, pagename, templatename, context, doctree):
     """Lead from each page's menu of downloads to the place of the links."""
     front = context["pathto"](app.config.root_doc).removesuffix("#")  # of itself, pathto says "#"
-    for group in context.get("header_buttons", []):
-        if group.get("label") == "download-buttons":
-            group["buttons"].append(
-                {
-                    "type": "link",
-                    "url": f"{front}#{book_files.ANCHOR}",
-                    "text": "PDF, epub",
-                    "icon": "fas fa-file",
-                    "tooltip": "The whole book as one file",
-                    "label": "download-book-button",
-                }
-            )
+    menu(context).append(
+        {
+            "type": "link",
+            "url": f"{front}#{book_files.ANCHOR}",
+            "text": "PDF, epub",
+            "icon": "fas fa-file",
+            "tooltip": "The whole book as one file",
+            "label": "download-book-button",
+        }
+    )
 
 
 def setup(app):
