@@ -42,7 +42,7 @@ MODELS = {
     "v2-48": ("gtsrb_v2", (48, 48, 3), 64),
     "own": ("gtsrb_small", (24, 24, 1), 64),
 }
-SYSTEM = {"COMPANION_ALLOCATOR": "system", "COMPANION_THREADS": "system"}
+SYSTEM = {f"COMPANION_{name}": "system" for name in ("ALLOCATOR", "THREADS", "YNNPACK")}
 VARIANTS = {
     "stock": {**SYSTEM, "KERAS_BACKEND": "jax", "COMPANION_COMPILED": "off"},
     "ours": {"KERAS_BACKEND": "jax"},

@@ -479,6 +479,7 @@ def doctor(as_json, need, space):
             click.echo(f"{name:<9} {version}")
         click.echo(f"allocator {found['allocator']}")
         click.echo(f"threads   {found['threads']}")
+        click.echo(f"YNNPACK   {found['ynnpack']}")
         click.echo(f"compiled  {found['compiled']}")
         click.echo(f"data in   {found['data_folder']}")
         for name, data in found["data"].items():
@@ -524,6 +525,7 @@ def _findings():
         "versions": machine["versions"],
         "allocator": runtime.keep_memory(),
         "threads": runtime.fit_threads(),
+        "ynnpack": runtime.leave_out_ynnpack(),
         "compiled": runtime.keep_compiled(),
         "data_folder": str(named_folder() or cache_folder()),
         "data": data,

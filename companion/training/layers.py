@@ -14,15 +14,8 @@ operation            where                                          here
 maximum              windows that do not overlap, no padding, up    one bit for each place that
                      to 16 values                                   holds the maximum, not a second
                                                                     search in the gradient
-convolution          3×3, stride 1, from 32 channels on, images     Winograd's: 16 products for four
-                     from 9×9 on                                    outputs that take 36
-convolution          stride 1, from 96 channels on, smaller         windows as rows (im2col), one
-                     images, while training                         matrix product
-gradient of kernels  stride 1, up to 16 channels, or from 64 on     windows as rows, one matrix
-                                                                    product
-gradient of kernels  stride 1, up to 16 channels and 16 filters,    whole lines of the image as
-                     images up to 32 wide                           rows, one matrix product for
-                                                                    each line of the kernel
+convolution          stride 1, windows of up to 36 values, such as  windows as rows (im2col), one
+                     3×3 on four channels                           matrix product
 gradient of inputs   stride 1, up to 16 outputs a channel           matrix product, then rows
                                                                     added back into their windows
                                                                     (col2im)
@@ -31,8 +24,9 @@ dropout              always                                         random bits 
                                                                     rounds of threefry
 ===================  =============================================  ==============================
 
-The limits come from timings of whole training steps, not of single operations, which mislead: in
-a network XLA merges operations with their neighbours. Only reverse-mode differentiation
+All other convolutions are XLA's own, which are fast where `companion.training.runtime` leaves
+YNNPACK out. The limits come from timings of whole training steps, not of single operations, which
+mislead: in a network XLA merges operations with their neighbours. Only reverse-mode differentiation
 (`jax.grad`, as in training) passes through convolution and maximum.
 """
 
@@ -78,11 +72,6 @@ def _windows(x, kernel_size, size):
     return rows.reshape(-1, rows.shape[-1])
 
 
-def _transposed_product(a, b):
-    """Compute the product of the transpose of a, (K, M), and b, (K, N)."""
-    return lax.dot_general(a, b, (((0,), (0,)), ((), ())))
-
-
 def _library(x, kernel, padding):
     # XLA's convolution pads by itself; zeros that are laid out before cost it a copy.
     return lax.conv_general_dilated(
@@ -90,102 +79,26 @@ def _library(x, kernel, padding):
     )
 
 
-# Winograd's F(2×2, 3×3): Lavin and Gray, "Fast algorithms for convolutional neural networks"
-# (2016), equation 8. Each says how its outputs are made of its inputs, along one axis.
-_OF_IMAGE = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))
-_OF_KERNEL = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-_OF_PRODUCTS = ((1, 1, 1, 0), (0, 1, -1, -1))
-
-
-def _combined(signs, parts):
-    """Add and subtract arrays as each line of signs, of -1, 0 and 1, says."""
-    lines = (
-        [part if sign > 0 else -part for sign, part in zip(line, parts, strict=True) if sign]
-        for line in signs
-    )
-    return [functools.reduce(jnp.add, line) for line in lines]
-
-
-def _along_both(signs, grid):
-    """Combine a square grid of arrays along its columns, then along its lines."""
-    half = [_combined(signs, line) for line in grid]
-    return list(zip(*[_combined(signs, column) for column in zip(*half, strict=True)], strict=True))
-
-
-def _winograd(x, kernel, padding):
-    """Compute a 3×3 convolution, four outputs (2×2) from each 4×4 piece of an image."""
-    _, _, channels, filters = kernel.shape
-    (top, bottom), (left, right) = padding
-    height, width = x.shape[1] + top + bottom - 2, x.shape[2] + left + right - 2
-    # An odd size is computed one larger, of zeros.
-    x = _pad(x, ((top, bottom + height % 2), (left, right + width % 2)))
-    lines, columns = -(-height // 2), -(-width // 2)
-    corners = [[x[:, i::2, j::2][:, :lines, :columns] for j in range(4)] for i in range(4)]
-    pieces = jnp.stack(sum(_along_both(_OF_IMAGE, corners), ()))
-    matrix = jnp.asarray(_OF_KERNEL, kernel.dtype)
-    kernels = jnp.einsum("ai,bj,ijcf->abcf", matrix, matrix, kernel)
-    products = jnp.matmul(
-        pieces.reshape(16, -1, channels), kernels.reshape(16, channels, filters)
-    ).reshape(4, 4, x.shape[0], lines, columns, filters)
-    found = _along_both(_OF_PRODUCTS, [list(line) for line in products])
-    found = jnp.stack([jnp.stack(line, axis=3) for line in found], axis=2)
-    return found.reshape(x.shape[0], 2 * lines, 2 * columns, filters)[:, :height, :width]
-
-
-def _suits_winograd(x, kernel):
-    kh, kw, channels, _ = kernel.shape
-    return (kh, kw) == (3, 3) and channels >= 32 and min(x.shape[1:3]) >= 9
-
-
-def _alone(x, kernel, padding):
-    """Compute a convolution that nobody asks a gradient of."""
-    way = _winograd if _suits_winograd(x, kernel) else _library
-    return way(x, kernel, padding)
+# Of more values than 3×3 on four channels hold, rows were not faster.
+_LARGEST_ROW = 36
+# For a gradient of inputs that is larger than its outputs by most, XLA's convolution took a
+# hundred times as long as the product: 90 against 1 ms for the last one of `models.gtsrb_v2`.
+_FEW_OUTPUTS = 16
 
 
 def _forward(x, kernel, padding):
     kh, kw, channels, filters = kernel.shape
-    if channels < 96 or _suits_winograd(x, kernel):
-        return _alone(x, kernel, padding)
+    if kh * kw * channels > _LARGEST_ROW:
+        return _library(x, kernel, padding)
     x = _pad(x, padding)
     size = (x.shape[1] - kh + 1, x.shape[2] - kw + 1)
     rows = _windows(x, (kh, kw), size)
     return (rows @ kernel.reshape(-1, filters)).reshape(x.shape[0], *size, filters)
 
 
-def _kernel_gradient(x, kernel, g, padding):
-    kh, kw, channels, filters = kernel.shape
-    if 16 < channels < 64:
-        return jax.vjp(lambda kernel: _library(x, kernel, padding), kernel)[1](g)[0]
-    x = _pad(x, padding)
-    if channels <= 16 and filters <= 16 and x.shape[2] <= 32:
-        return _kernel_gradient_by_lines(x, kernel, g)
-    rows = _windows(x, (kh, kw), g.shape[1:3])
-    return _transposed_product(rows, g.reshape(-1, filters)).reshape(kernel.shape)
-
-
-def _kernel_gradient_by_lines(x, kernel, g):
-    """Multiply whole lines: more arithmetic, but in one product of a size that runs fast.
-
-    Of all pairs of a place in a line of x and one in a line of g, the kernel's gradient is the sum
-    of those that lie 0 … kw - 1 apart.
-    """
-    kh, kw, channels, filters = kernel.shape
-    batch, height, width, _ = g.shape
-    lines, places, found = g.reshape(batch * height, -1), np.arange(width), []
-    for i in range(kh):
-        pairs = _transposed_product(x[:, i : i + height].reshape(batch * height, -1), lines)
-        pairs = pairs.reshape(x.shape[2], channels, width, filters)
-        found.append(jnp.stack([pairs[places + j, :, places].sum(0) for j in range(kw)]))
-    return jnp.stack(found)
-
-
 def _input_gradient(kernel, g, padding):
     kh, kw, channels, filters = kernel.shape
     (top, bottom), (left, right) = padding
-    if g.shape[1] * g.shape[2] > 16:
-        around = ((kh - 1 - top, kh - 1 - bottom), (kw - 1 - left, kw - 1 - right))
-        return _library(g, kernel[::-1, ::-1].swapaxes(2, 3), around)
     rows = g.reshape(-1, filters) @ kernel.reshape(-1, filters).T
     rows = rows.reshape(*g.shape[:3], kh, kw, channels)
     padded = sum(
@@ -199,7 +112,7 @@ def _input_gradient(kernel, g, padding):
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _convolve(x, kernel, padding):
     """Compute a convolution of stride 1."""
-    return _alone(x, kernel, padding)
+    return _forward(x, kernel, padding)
 
 
 def _convolve_keep(x, kernel, padding):
@@ -208,8 +121,11 @@ def _convolve_keep(x, kernel, padding):
 
 def _convolve_back(padding, kept, g):
     x, kernel = kept
-    # XLA leaves the first out where nobody asks for it, as for a network's first layer.
-    return _input_gradient(kernel, g, padding), _kernel_gradient(x, kernel, g, padding)
+    of_x, of_kernel = jax.vjp(lambda x, kernel: _library(x, kernel, padding), x, kernel)[1](g)
+    if g.shape[1] * g.shape[2] <= _FEW_OUTPUTS:
+        of_x = _input_gradient(kernel, g, padding)
+    # XLA leaves out what nobody asks for: one of the two ways, and all of it in a first layer.
+    return of_x, of_kernel
 
 
 _convolve.defvjp(_convolve_keep, _convolve_back)

@@ -1,4 +1,4 @@
-"""What the process is set to before JAX starts: memory, threads and compiled programs.
+"""What the process is set to before JAX starts: memory, threads, libraries, compiled programs.
 
 Each setting has a variable in the environment that leaves things as the system has them, and
 `companion doctor` says what was done.
@@ -13,11 +13,17 @@ import platform
 import sys
 import time
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 VARIABLE = "COMPANION_ALLOCATOR"
 THREADS_VARIABLE = "COMPANION_THREADS"
+YNNPACK_VARIABLE = "COMPANION_YNNPACK"
 COMPILED_VARIABLE = "COMPANION_COMPILED"
+# The versions of jaxlib that hand convolutions to YNNPACK and know the flag; an unknown flag ends
+# the process. https://github.com/jax-ml/jax/issues/39257 tells of 0.10.2 and 0.11.0.
+_WITH_YNNPACK = ("0.10.2", "0.11.0")
+_YNNPACK_FLAG = "--xla_cpu_experimental_ynn_fusion_type"
 _JAX_SETTINGS = {
     # With a limit JAX also locks the folder, so that processes that start together can share it.
     "jax_compilation_cache_max_size": 512 * 2**20,
@@ -141,6 +147,45 @@ def _fit_threads():
         return "one for each core (JAX was started before companion.training was imported)"
     os.environ["NPROC"] = str(threads)  # XLA's own variable; it reads it when JAX starts
     return f"{threads} for {seen} cores"
+
+
+@cache
+def leave_out_ynnpack():
+    """Have XLA compute convolutions on a CPU itself, not hand them to YNNPACK.
+
+    From jaxlib 0.10.2 on, XLA hands convolutions, products and sums on a CPU to a library,
+    YNNPACK, which takes several times as long for most convolutions of the book's networks, and
+    for the gradients of kernels above all; the chapter *How fast, and why* measures it. Called
+    when `companion.training` is imported, before JAX starts; ``COMPANION_YNNPACK=system`` in the
+    environment turns it off, and a setting of YNNPACK in ``XLA_FLAGS`` is left as it is. Processes
+    that this one starts inherit it, as ``XLA_FLAGS``.
+
+    Returns
+    -------
+    str
+        What was done, or why nothing was.
+
+    Examples
+    --------
+    >>> leave_out_ynnpack() == leave_out_ynnpack()
+    True
+    """
+    return _leave_out_ynnpack()
+
+
+def _leave_out_ynnpack():
+    if os.environ.get(YNNPACK_VARIABLE, "") == "system":
+        return f"as XLA has it ({YNNPACK_VARIABLE}=system)"
+    flags = os.environ.get("XLA_FLAGS", "")
+    if _YNNPACK_FLAG in flags:
+        return "as XLA_FLAGS has it"
+    found = version("jaxlib")
+    if found not in _WITH_YNNPACK:
+        return f"as XLA has it (known for jaxlib {' and '.join(_WITH_YNNPACK)}, this is {found})"
+    if _jax_runs():
+        return "as XLA has it (JAX was started before companion.training was imported)"
+    os.environ["XLA_FLAGS"] = f"{flags} {_YNNPACK_FLAG}=".strip()  # read when JAX starts
+    return "left out"
 
 
 @cache

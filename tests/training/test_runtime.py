@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,66 @@ def test_a_number_of_threads_that_is_none_is_refused():
     )
     assert done.returncode == 1
     assert "COMPANION_THREADS must be \"system\" or a whole number >= 1, got '0'" in done.stderr
+
+
+YNNPACK = "; from companion.training import runtime; print(runtime.leave_out_ynnpack())"
+# Whether XLA hands a convolution to YNNPACK, from the program that it compiles.
+HANDED = """
+import jax, jax.numpy as jnp
+convolve = lambda x, k: jax.lax.conv(x, k, (1, 1), "VALID")
+x, k = jnp.ones((8, 64, 24, 24)), jnp.ones((64, 64, 3, 3))
+print("ynn" in jax.jit(convolve).lower(x, k).compile().as_text())
+"""
+known = pytest.mark.skipif(
+    version("jaxlib") not in runtime._WITH_YNNPACK, reason="another jaxlib is left as it is"
+)
+
+
+def flags(**environment):
+    """Leave out what this process may have set, so that each test begins with nothing."""
+    return {"XLA_FLAGS": "", "COMPANION_COMPILED": "off", **environment}
+
+
+@known
+@pytest.mark.parametrize("first", ["import sys", "import jax", "import keras"])
+def test_convolutions_are_not_handed_to_ynnpack(first):
+    answer = said(first + YNNPACK + HANDED, **flags(KERAS_BACKEND="jax"))
+    assert answer.splitlines() == ["left out", "False"]
+
+
+@known
+def test_xla_hands_convolutions_to_ynnpack_by_itself():
+    """Else the setting could go."""
+    answer = said("import sys" + YNNPACK + HANDED, **flags(COMPANION_YNNPACK="system"))
+    assert answer.splitlines() == ["as XLA has it (COMPANION_YNNPACK=system)", "True"]
+
+
+@known
+def test_other_flags_stay():
+    program = "import os" + YNNPACK + "; print(os.environ['XLA_FLAGS'])"
+    answer = said(program, **flags(XLA_FLAGS="--xla_cpu_enable_fast_math=false"))
+    assert answer.splitlines() == [
+        "left out",
+        "--xla_cpu_enable_fast_math=false --xla_cpu_experimental_ynn_fusion_type=",
+    ]
+
+
+def test_a_setting_of_ynnpack_by_others_stays():
+    own = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
+    program = "import os" + YNNPACK + "; print(os.environ['XLA_FLAGS'])"
+    answer = said(program, **flags(XLA_FLAGS=own))
+    assert answer.splitlines() == ["as XLA_FLAGS has it", own]
+
+
+@known
+def test_it_says_when_it_comes_too_late_for_flags():
+    answer = said("import jax; jax.devices()" + YNNPACK, **flags())
+    assert "JAX was started before" in answer
+
+
+def test_a_jaxlib_that_is_not_known_is_left_alone(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.delenv("COMPANION_YNNPACK", raising=False)
+    monkeypatch.setattr(runtime, "version", lambda name: "9.9.9")
+    assert "9.9.9" in runtime._leave_out_ynnpack()
+    assert os.environ["XLA_FLAGS"] == ""
