@@ -49,6 +49,7 @@ def main():
         fraction=0.1,
         augment=True,
         strength=1.5,
+        flips=True,
         schedule="cosine",
         weight_decay=0.02,
         learning_rate=3e-3,

@@ -257,7 +257,8 @@ def gtsrb_small(input_shape=(24, 24, 1), *, augmentation=()):
 def gtsrb_compact(input_shape=(32, 32, 3), *, augmentation=()):
     """Build the book's most accurate network of under 100,000 parameters.
 
-    Each image is first brought to mean 0 and variance 1, whatever its light. Most parameters are
+    Each image is first brought to mean 0 and variance 1, whatever its light. Pooling comes before
+    normalisation and ReLU, which then have a quarter of the numbers to work on. Most parameters are
     in the convolutions after the second pooling, where the maps are small and arithmetic is cheap.
     A depthwise convolution as large as what is left of the image, one kernel for each map, takes
     the place of the average: it can weigh the middle of a sign otherwise than its rim. Spelled out
@@ -278,12 +279,13 @@ def gtsrb_compact(input_shape=(32, 32, 3), *, augmentation=()):
     Examples
     --------
     >>> gtsrb_compact().count_params()
-    93875
+    97179
     """
 
-    def convolution(filters, size=3):
+    def convolution(filters, size=3, *, pool=False):
         return [
             layers.Conv2D(filters, size, padding="same", use_bias=False),
+            *([layers.MaxPooling2D(2)] if pool else []),
             layers.BatchNormalization(momentum=0.9),
             layers.ReLU(),
         ]
@@ -293,18 +295,15 @@ def gtsrb_compact(input_shape=(32, 32, 3), *, augmentation=()):
             layers.Input(input_shape),
             *augmentation,
             layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False, epsilon=1e-5),
-            *convolution(24),
-            layers.MaxPooling2D(2),
+            *convolution(16, 5, pool=True),
             *convolution(32),
-            *convolution(40),
-            layers.MaxPooling2D(2),
+            *convolution(40, pool=True),
             *convolution(56),
-            *convolution(72),
-            layers.MaxPooling2D(2),
+            *convolution(80, pool=True),
             *convolution(128, 1),
             layers.DepthwiseConv2D(4),
             layers.Flatten(),
-            layers.Dropout(0.3),
+            layers.Dropout(0.1),
             layers.Dense(GTSRB_CLASSES, activation="softmax"),
         ],
         name="gtsrb_compact",

@@ -38,8 +38,8 @@ def test_the_small_network_is_small_at_any_size(size, channels):
 
 def test_the_compact_network_is_the_same_in_any_light():
     model = models.gtsrb_compact()
-    kernels = 9 * (3 * 24 + 24 * 32 + 32 * 40 + 40 * 56 + 56 * 72) + 72 * 128
-    normalisation = 4 * (24 + 32 + 40 + 56 + 72 + 128)
+    kernels = 25 * 3 * 16 + 9 * (16 * 32 + 32 * 40 + 40 * 56 + 56 * 80) + 80 * 128
+    normalisation = 4 * (16 + 32 + 40 + 56 + 80 + 128)
     assert model.count_params() == kernels + normalisation + 17 * 128 + 129 * 43 < 100_000
     x = np.random.default_rng(0).random((3, 32, 32, 3), dtype="float32")
     darker = 0.3 * x + 0.1
