@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parents[1] / "_build" / "page-tools"
 
@@ -29,3 +30,20 @@ def page_tools():
             assert installed.returncode == 0, installed.stderr
             done.write_text(wanted)
     return TOOLS / "node_modules"
+
+
+@pytest.fixture(scope="session")
+def axe(page_tools):
+    """Give a function that asks axe-core about a tab: a line for each rule that fails."""
+    script = page_tools / "axe-core" / "axe.min.js"
+
+    def ask(tab, only=WCAG):
+        tab.add_script_tag(path=script)
+        found = tab.evaluate(
+            "only => axe.run(document, {runOnly: only, preload: false, resultTypes: ['violations']})"
+            ".then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.target.join(' '))]))",
+            only,
+        )
+        return [f"{rule}: {len(places)}, as {places[:3]}" for rule, places in found]
+
+    return ask

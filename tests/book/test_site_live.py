@@ -87,7 +87,7 @@ def tab(chromium):
         each.context.close()
 
 
-def test_a_changed_cell_runs_and_the_output_on_the_page_changes(served, tab):
+def test_a_changed_cell_runs_and_the_output_on_the_page_changes(served, tab, axe):
     site, port, token = served
     here = tab()
     here.tab.goto(f"{site}/#live={port}:{token}")
@@ -130,10 +130,13 @@ def test_a_changed_cell_runs_and_the_output_on_the_page_changes(served, tab):
     assert picture.get_attribute("src").startswith("data:image/png")
     assert "as built: Three 3 by 3 arrays" in picture.get_attribute("alt")
     assert drawn.locator("figcaption").count() == 1, "the caption stays"
+    # With editors, buttons and new outputs in the page it is still open to all.
+    assert axe(here.tab) == []
 
     code.fill("import os\nprint(os.getcwd())\n1 / 0")
     code.press("Control+Enter")
     said = here.wait("Failed")
+    assert axe(here.tab) == []
     assert "ZeroDivisionError: division by zero" in said
     shown = cell.locator(".cell_output").inner_text()
     assert str(ROOT / "book") in shown, "chapters find their files from their own folder"

@@ -29,7 +29,6 @@ PAGES = ["index", *CHAPTERS]
 OTHERS = ["search", "genindex", "py-modindex", "prf-prf"]
 LOOKS = Path(__file__).with_name("looks.js")
 WIDTHS = (320, 768, 1440)
-WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # What the mode changes is colours: everything else is asked in light mode alone.
 COLOURS = ["color-contrast", "link-in-text-block"]
 PICTURES = (".png", ".svg", ".jpg", ".gif", ".webp")
@@ -60,16 +59,6 @@ def sent(path):
     return len(gzip.compress(data, 6)) if path.suffix in TEXTS else len(data)
 
 
-def violations(tab, run):
-    """Ask axe; give a line for each rule that fails, with the first places."""
-    found = tab.evaluate(
-        "run => axe.run(document, {...run, preload: false, resultTypes: ['violations']})"
-        ".then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.target.join(' '))]))",
-        run,
-    )
-    return [f"{rule}: {len(places)}, as {places[:3]}" for rule, places in found]
-
-
 def all_loaded(tab):
     """Wait until formulas are set, where the page has any."""
     tab.wait_for_function(
@@ -78,7 +67,7 @@ def all_loaded(tab):
 
 
 @pytest.mark.parametrize("page", PAGES + OTHERS)
-def test_a_page_is_open_to_all(chromium, page_tools, page):
+def test_a_page_is_open_to_all(chromium, axe, page):
     said, asked = [], []
     context = chromium.new_context(
         viewport={"width": WIDTHS[-1], "height": 900}, color_scheme="light", reduced_motion="reduce"
@@ -120,11 +109,10 @@ def test_a_page_is_open_to_all(chromium, page_tools, page):
     tab.wait_for_function("document.documentElement.dataset.theme === 'light'")
     if tab.evaluate("looks.unfold()"):
         tab.wait_for_timeout(500)  # the theme takes its time to let keys reach wide code
-    tab.add_script_tag(path=page_tools / "axe-core" / "axe.min.js")
-    faults["axe, light"] = violations(tab, {"runOnly": WCAG})
+    faults["axe, light"] = axe(tab)
     tab.emulate_media(color_scheme="dark")
     tab.wait_for_function("document.documentElement.dataset.theme === 'dark'")
-    faults["axe, dark"] = violations(tab, {"runOnly": COLOURS})
+    faults["axe, dark"] = axe(tab, COLOURS)
     faults["pictures in dark mode"] = tab.evaluate("looks.bare()")
 
     for width in WIDTHS:
