@@ -40,7 +40,8 @@ def axe(page_tools):
     def ask(tab, only=WCAG):
         tab.add_script_tag(path=script)
         found = tab.evaluate(
-            "only => axe.run(document, {runOnly: only, preload: false, resultTypes: ['violations']})"
+            "only => axe.run(document, "
+            "{runOnly: only, preload: false, resultTypes: ['violations']})"
             ".then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.target.join(' '))]))",
             only,
         )
