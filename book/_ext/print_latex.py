@@ -81,7 +81,14 @@ BIBLIOGRAPHY = r"""
 \renewenvironment{sphinxthebibliography}[1]
   {\let\chapter\sphinxnochapter\begin{thebibliography}{}}{\end{thebibliography}}
 \newcommand\sphinxnochapter[2]{}
+% The text names author and year, so a label of letters would say nothing.
+\makeatletter\renewcommand\@biblabel[1]{}\makeatother
 """
+# Sphinx numbers figures by \\arabic{chapter}, so that those of Appendix A were those of chapter 1.
+LETTERED = "".join(
+    rf"\renewcommand\the{kind}{{\thechapter.\arabic{{{kind}}}}}"
+    for kind in ("figure", "table", "literalblock")
+)
 INPUT = r"\sphinxsetup{VerbatimColor={rgb}{.965,.97,.975},VerbatimBorderColor={rgb}{.8,.82,.85}}"
 OUTPUT = r"\sphinxsetup{VerbatimColor={rgb}{1,1,1},VerbatimBorderColor={rgb}{.9,.9,.9}}"
 
@@ -90,6 +97,7 @@ NARROW = r"\setlength{\tymin}{75pt}\setlength{\tabcolsep}{3.5pt}\hyphenpenalty=1
 PAGE_POINTS = 440  # width of the text, less than it is: headings have wider letters
 COLUMNS = 98  # letters of code in a line of that width, in an admonition
 CODE_POINTS = 9
+LEAST_CODE_POINTS = 7.2  # what can still be read without effort
 LETTER_POINTS = {r"\normalsize": 5.3, r"\small": 4.8, r"\footnotesize": 4.3, r"\scriptsize": 3.7}
 BREAKS = re.compile(r"(?<=[/_.])(?=\w)")
 LONG_TABLE = 20  # rows that would leave too much of a page empty
@@ -119,7 +127,11 @@ def title_page():
         "authors": authors,
         "version": f"Version {facts['version']}, built on {date}",
     }
-    return TITLE_PAGE % {name: escape(text, "xelatex") for name, text in words.items()}
+    source = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+    return TITLE_PAGE % {
+        **{name: escape(text, "xelatex") for name, text in words.items()},
+        "source": source,
+    }
 
 
 TITLE_PAGE = r"""
@@ -151,7 +163,8 @@ TITLE_PAGE = r"""
 
   \bigskip\noindent
   Every number and figure in this book was computed by the code beside it when the book was built.
-  The site of the book shows the same chapters with widgets to play with.
+  The site of the book shows the same chapters with widgets to play with; its source, from which
+  every chapter can be run, is at \url{%(source)s}.
 \end{titlepage}
 \hypersetup{pageanchor=true}
 """
@@ -182,7 +195,7 @@ class Bind(SphinxPostTransform):
                 wrapper.insert(0, raw(rf"\part{{{caption}}}"))
             elif not in_appendix:
                 in_appendix = True
-                wrapper.insert(0, raw(rf"\appendix\part*{{{caption}}}"))
+                wrapper.insert(0, raw(rf"\appendix{LETTERED}\part*{{{caption}}}"))
         self.bibliography()
         self.reference()
 
@@ -263,9 +276,12 @@ class FitCode(SphinxPostTransform):
             printed = any("cell_output" in node.get("classes", ()) for node in ancestors(block))
             words = [r"\begingroup", OUTPUT if printed else INPUT]
             width = max(map(len, ESCAPES.sub("", block.astext()).splitlines()), default=0)
-            if width > COLUMNS and BOXES.search(block.astext()):
-                # Broken lines would make nonsense of a table that is drawn of letters.
+            if width > COLUMNS:
+                # A line that is broken in the middle of a word is hard to read, and a table that
+                # is drawn of letters would make no sense at all.
                 size = CODE_POINTS * COLUMNS / width
+                if not BOXES.search(block.astext()):
+                    size = max(size, LEAST_CODE_POINTS)
                 words.append(rf"\fvset{{fontsize=\fontsize{{{size:.2f}}}{{{size * 1.2:.2f}}}}}")
             position = block.parent.index(block)
             block.parent.insert(position + 1, raw(r"\endgroup"))

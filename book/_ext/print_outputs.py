@@ -15,6 +15,10 @@ from sphinx.util import logging
 logger = logging.getLogger(__name__)
 NUMBER = re.compile(r"[-+−×$ ]*\d[\d.,:e+\- ]*(%| s| MB| points)?|nan|—|")
 BOXES = re.compile("[─-╿]")  # what tables are drawn with where there is nothing but letters
+# A whole line that hands a number on, and the import that it needs.
+MACHINERY = re.compile(r"^(glue\(.*\)|from myst_nb import glue)[ \t]*$\n?", re.MULTILINE)
+THIS_PAGE = re.compile(r"\b([Tt])his page\b")
+CODE = (nodes.literal, nodes.literal_block, nodes.raw, nodes.math, nodes.math_block)
 WIDE = 60  # letters in a row of a table that is too wide for the small page of an epub
 INLINE = {
     "code": nodes.literal,
@@ -130,24 +134,27 @@ def _head(element):
 
 
 def _table(element):
-    """Make a table; a column whose cells are all numbers is set to the right."""
+    """Make a table; a column whose cells are all numbers is set to the right.
+
+    A label of several rows stands in each of them: LaTeX would break a long one over the rows, as
+    if each had a label of its own.
+    """
     head = _head(element)
     columns = [[] for _ in head[0]]
-    open_spans = [0] * len(columns)
-    placed = []  # each row of the body, as (column, text, is a heading, rows it spans)
+    open_spans = [(0, "", False)] * len(columns)
+    placed = []  # each row of the body, as (column, text, is a heading)
     for row in element.tbody.find_all("tr"):
         cells, line = iter(_cells(row)), []
         for column, texts in enumerate(columns):
-            if open_spans[column]:
-                open_spans[column] -= 1
-                continue
-            text, heading, rows = next(cells)
-            open_spans[column] = rows - 1
+            rows, text, heading = open_spans[column]
+            if not rows:
+                text, heading, rows = next(cells)
+            open_spans[column] = (rows - 1, text, heading)
             texts.append(text)
-            line.append((column, text, heading, rows))
+            line.append((column, text, heading))
         placed.append(line)
     numeric = [all(NUMBER.fullmatch(text) for text in column) for column in columns]
-    stubs = sum(heading for _, _, heading, _ in placed[0])
+    stubs = sum(heading for _, _, heading in placed[0])
 
     group = nodes.tgroup(cols=len(columns))
     for column in range(len(columns)):
@@ -157,9 +164,7 @@ def _table(element):
         cells = zip(row, numeric, strict=True)
         titles += nodes.row("", *[_entry(text, number) for text, number in cells])
     for line in placed:
-        body += nodes.row(
-            "", *[_entry(text, numeric[column], rows) for column, text, _, rows in line]
-        )
+        body += nodes.row("", *[_entry(text, numeric[column]) for column, text, _ in line])
     group += [titles, body]
     table = nodes.table("", group, classes=["output-table", "colwidths-auto"])
     widths = [max(map(len, column)) for column in zip(*head, strict=True)]
@@ -169,12 +174,10 @@ def _table(element):
     return table
 
 
-def _entry(text, number, rows=1):
+def _entry(text, number):
     entry = nodes.entry("", nodes.paragraph("", text))
     if number:
         entry["classes"].append("number")
-    if rows > 1:
-        entry["morerows"] = rows - 1
     return entry
 
 
@@ -199,6 +202,44 @@ class TakeNodes(SphinxPostTransform):
                 logger.warning("%s", error, location=bundle)
 
 
+class ReadAsBook(SphinxPostTransform):
+    """Leave out what only the site's build is told, and call a page of the site a chapter.
+
+    Lines that hand a number from a cell to a sentence mean nothing to whoever reads them on paper.
+    """
+
+    default_priority = 4
+
+    def run(self, **_):
+        """Change code and words, in print alone."""
+        if not for_print(self.app.builder):
+            return
+        for block in list(self.document.findall(nodes.literal_block)):
+            inputs = "cell_input" in block.parent.get("classes", ())
+            if inputs and MACHINERY.search(block.astext()):
+                self.leave_out(block)
+        for text in list(self.document.findall(nodes.Text)):
+            if THIS_PAGE.search(text) and not isinstance(text.parent, CODE):
+                said = THIS_PAGE.sub(r"\1his chapter", text)
+                text.parent.replace(text, nodes.Text(said))
+
+    @staticmethod
+    def leave_out(block):
+        """Take the lines from a cell, and the cell away where nothing else stands in it."""
+        lines = block.astext().splitlines(keepends=True)
+        kept = "".join(line for line in lines if not MACHINERY.match(line)).strip("\n")
+        if kept:
+            again = block.deepcopy()
+            again.rawsource, again.children = kept, []
+            again += nodes.Text(kept)
+            block.replace_self(again)
+        elif len(block.parent.parent) == 1:  # no output either
+            block.parent.parent.parent.remove(block.parent.parent)
+        else:
+            block.parent.parent.remove(block.parent)
+
+
 def setup(app):
     app.add_post_transform(TakeNodes)
+    app.add_post_transform(ReadAsBook)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

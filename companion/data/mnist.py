@@ -1,5 +1,7 @@
 """Read MNIST, the handwritten digits, from its four IDX files.
 
+::
+
     root/mnist/train-images-idx3-ubyte.gz    60,000 training images of 28×28 pixels
     root/mnist/train-labels-idx1-ubyte.gz    the digit on each
     root/mnist/t10k-images-idx3-ubyte.gz     10,000 test images

@@ -122,7 +122,7 @@ class Predictions:
 
     @cached_property
     def right(self):
-        """Say for each image whether the answer is right: ndarray of bool, (N,)."""
+        """Say for each image, by a bool, whether the answer is right; shape (N,)."""
         return self.predicted == self.class_ids
 
     @property

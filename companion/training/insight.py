@@ -194,7 +194,7 @@ def occlusion(model, x, class_id=None, *, window, stride=1, value=0.0):
 
     References
     ----------
-    M. D. Zeiler, R. Fergus, "Visualizing and understanding convolutional networks", ECCV (2014).
+    Zeiler, M. D., and Fergus, R., "Visualizing and understanding convolutional networks", ECCV (2014).
 
     Examples
     --------
