@@ -194,7 +194,8 @@ def occlusion(model, x, class_id=None, *, window, stride=1, value=0.0):
 
     References
     ----------
-    Zeiler, M. D., and Fergus, R., "Visualizing and understanding convolutional networks", ECCV (2014).
+    Zeiler, M. D., and Fergus, R., "Visualizing and understanding convolutional networks",
+    ECCV (2014).
 
     Examples
     --------

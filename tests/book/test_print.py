@@ -37,12 +37,11 @@ def test_a_styled_table_becomes_a_table(extensions):
     assert rows(table) == [
         ["quality", "band", "sign", "share"],
         ["size", "0", "a", "50%"],
-        ["1", "b", "25%"],
+        ["size", "1", "b", "25%"],
         ["light", "0", "c", "100%"],
-        ["1", "d", "0%"],
+        ["light", "1", "d", "0%"],
     ]
     entries = list(table.findall(nodes.entry))
-    assert [entry.get("morerows", 0) for entry in entries[4:8]] == [1, 0, 0, 0]
     assert ["number" in entry["classes"] for entry in entries[4:8]] == [False, True, False, True]
 
 
@@ -54,6 +53,40 @@ def test_questions_keep_their_lists_and_their_arrays(extensions):
     names = [term.astext() for term in whole.findall(nodes.term)]
     assert names[0].startswith("convolution-one-window")
     assert any(len(block.astext().splitlines()) > 1 for block in whole.findall(nodes.literal_block))
+
+
+def cell(code, *outputs):
+    """Make a cell as myst-nb does."""
+    block = nodes.literal_block(code, code, language="ipython3")
+    given = nodes.container("", block, classes=["cell_input"])
+    return nodes.container("", given, *outputs, classes=["cell"])
+
+
+@pytest.mark.parametrize(
+    ("code", "kept"),
+    [
+        ('a = 1\nglue("a", f"{a:.1f}", display=False)\na', "a = 1\na"),
+        ("import os\nfrom myst_nb import glue\nimport sys", "import os\nimport sys"),
+        ('for n in "ab":\n    glue(n, 1)', 'for n in "ab":\n    glue(n, 1)'),
+        ("unglue(1)", "unglue(1)"),
+    ],
+)
+def test_lines_that_hand_numbers_to_sentences_are_not_printed(extensions, code, kept):
+    whole = nodes.container("", cell(code))
+    (block,) = whole.findall(nodes.literal_block)
+    extensions[0].ReadAsBook.leave_out(block)
+    (block,) = whole.findall(nodes.literal_block)
+    assert block.astext() == block.rawsource == kept
+    assert block["language"] == "ipython3"
+
+
+def test_a_cell_of_such_lines_alone_leaves_its_output_or_nothing(extensions):
+    for outputs in ([], [nodes.container("", nodes.paragraph("", "7"))]):
+        whole = nodes.container("", cell('glue("a", 7)', *outputs))
+        (block,) = whole.findall(nodes.literal_block)
+        extensions[0].ReadAsBook.leave_out(block)
+        assert whole.astext() == ("7" if outputs else "")
+        assert bool(whole.children) == bool(outputs)
 
 
 def test_what_has_no_form_is_said(extensions):
