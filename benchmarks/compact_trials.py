@@ -2,14 +2,14 @@
 
     COMPANION_DATA=<folder> python benchmarks/compact_trials.py [NAME ...]
 
-No trial opens the test set. Each is one seed, so that a difference of a few tenths of a point
-says little: a fifth of the tracks are some 260 signs. The chapter shows what came out.
+No trial opens the test set. Run one at a time: each rewrites the file. Each is one seed, so that a
+difference of a few tenths of a point says little: a fifth of the tracks are some 260 signs. The
+chapter shows what came out.
 """
 
 import argparse
 import json
 import os
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,7 +50,7 @@ NARROW, WIDE = (24, 32, 40, 56, 72, 128), (16, 32, 40, 56, 80, 128)
 TRIALS = {
     "3x3 first": (NARROW, 3, 0.3, {}),
     "3x3 first, flips": (NARROW, 3, 0.3, {"flips": True}),
-    "5x5 first": ((16, *NARROW[1:]), 5, 0.3, {}),
+    "5x5 first, 16 filters": ((16, *NARROW[1:]), 5, 0.3, {}),
     "5x5 first, flips, wider, less dropout": (WIDE, 5, 0.1, {"flips": True, "epochs": 8}),
     "the same, weaker changes": (WIDE, 5, 0.1, {"flips": True, "epochs": 8, "strength": 1.0}),
 }
@@ -104,7 +104,6 @@ def attempt(name):
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    start = time.perf_counter()
     history = model.fit(
         x[train],
         y[train],
@@ -120,7 +119,6 @@ def attempt(name):
         "held_out": len(held),
         "val_accuracy": [round(float(v), 5) for v in history.history["val_accuracy"]],
         "accuracy": [round(float(v), 5) for v in history.history["accuracy"]],
-        "minutes": round((time.perf_counter() - start) / 60, 1),
         "settings": {**COMMON, **more, "dropout": rate},
         "origin": prepared.data.origin,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

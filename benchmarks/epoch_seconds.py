@@ -9,11 +9,14 @@ published trainings took to an accuracy; those took longer, three of them side b
 import argparse
 import json
 import os
+import statistics
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ["COMPANION_COMPILED"] = "off"  # compiling is part of what is waited for
 START, LOAD = time.perf_counter(), os.getloadavg()[0]
 
 import keras  # noqa: E402  (importing is part of what is timed)
@@ -75,9 +78,10 @@ def main():
         verbose=0,
     )
     epochs = [b - a for a, b in zip(clock.ends, clock.ends[1:], strict=False)]
-    median = sorted(epochs)[len(epochs) // 2]
+    median = statistics.median(epochs)
     result = {
-        "experiment": settings.experiment,
+        "settings": asdict(settings),
+        "parameters": prepared.model.count_params(),
         "data": {"origin": prepared.data.origin, "digest": prepared.data.digest},
         "images": len(train),
         # All that is waited for besides epochs: importing, reading, compiling.

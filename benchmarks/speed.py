@@ -43,6 +43,8 @@ MODELS = {
     "own": ("gtsrb_small", (24, 24, 1), 64),
 }
 SYSTEM = {f"COMPANION_{name}": "system" for name in ("ALLOCATOR", "THREADS", "YNNPACK")}
+# What else would make a variant something other than its name says.
+NOT_INHERITED = ("XLA_FLAGS", "NPROC", "JAX_COMPILATION_CACHE_DIR", *SYSTEM)
 VARIANTS = {
     "stock": {**SYSTEM, "KERAS_BACKEND": "jax", "COMPANION_COMPILED": "off"},
     "ours": {"KERAS_BACKEND": "jax"},
@@ -57,6 +59,12 @@ TOLERANCE = 1e-3
 
 
 # --- in a process of its own ----------------------------------------------------------------
+
+
+def environment(variant, **more):
+    """Give the environment of a process for a variant."""
+    kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    return kept | VARIANTS[variant] | more
 
 
 def build(name):
@@ -233,10 +241,21 @@ def work(name, variant, folder):
             answer = timed(lambda: network.step(x, y), float(rest[0]))
         elif word == "infer":
             answer = timed(lambda: network.infer(x), float(rest[0]))
+        elif word == "settings":
+            answer = settings(variant)
         else:  # memory
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             answer = peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
         print(json.dumps(answer), file=answers)
+
+
+def settings(variant):
+    """Say what the process was set to, as `companion.training.runtime` has it."""
+    if "jax" not in VARIANTS[variant].values():
+        return None
+    from companion.training import runtime
+
+    return {"allocator": runtime.keep_memory(), "ynnpack": runtime.leave_out_ynnpack()}
 
 
 def prepare(name, folder):
@@ -266,7 +285,7 @@ def prepare(name, folder):
 class Worker:
     """A variant of a network in a process of its own."""
 
-    def __init__(self, name, variant, folder, **environment):
+    def __init__(self, name, variant, folder, **more):
         self.said = folder / f"{variant}.txt"  # TensorFlow says much; shown where it fails
         with self.said.open("w") as said:
             self.process = subprocess.Popen(
@@ -275,7 +294,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=said,
                 text=True,
-                env={**os.environ, **VARIANTS[variant], **environment},
+                env=environment(variant, **more),
             )
 
     def ask(self, *words):
@@ -297,9 +316,9 @@ class Worker:
         self.process.stdout.close()
 
 
-def first_step(name, variant, folder, **environment):
+def first_step(name, variant, folder, **more):
     """Time the first step in a new process, in ms."""
-    with Worker(name, variant, folder, **environment) as worker:
+    with Worker(name, variant, folder, **more) as worker:
         return worker.ask("first")
 
 
@@ -316,7 +335,7 @@ def measure(name, variants, *, rounds, starts, seconds):
         subprocess.run(
             [sys.executable, __file__, "--prepare", name, place],
             check=True,
-            env={**os.environ, **VARIANTS["stock"]},
+            env=environment("stock"),
         )
         firsts, again = ({v: [] for v in variants} for _ in range(2))
         for n in range(starts):
@@ -348,6 +367,7 @@ def measure(name, variants, *, rounds, starts, seconds):
                     median = statistics.median(worker.ask("infer", seconds / 4))
                     inferences[v].append(1000 * size / median)
             memory = {v: worker.ask("memory") for v, worker in workers.items()}
+            said = {v: worker.ask("settings") for v, worker in workers.items()}
         finally:
             for worker in workers.values():
                 worker.__exit__()
@@ -366,6 +386,7 @@ def measure(name, variants, *, rounds, starts, seconds):
             "inference_per_s_spread": spread(inferences[v]),
             "peak_mb": round(memory[v]),
             "losses": [round(loss, 6) for loss in losses[v]],
+            "settings": said[v],
         }
         for v in variants
     ]

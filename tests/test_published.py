@@ -83,6 +83,9 @@ def test_every_network_was_timed_in_every_way_and_computed_the_same(name):
     assert bench["rounds"] >= 7
     for (model, _), row in rows.items():
         assert row["losses"] == pytest.approx(rows[model, "stock"]["losses"], rel=1e-3)
+        if row["settings"] is not None:
+            stock = row["variant"] == "stock"
+            assert all(("=system" in said) == stock for said in row["settings"].values())
         low, high = row["step_ms_spread"]
         assert low <= row["step_ms"] <= high
     assert bench["processor"]

@@ -219,8 +219,8 @@ class ReadAsBook(SphinxPostTransform):
             if inputs and MACHINERY.search(block.astext()):
                 self.leave_out(block)
         for text in list(self.document.findall(nodes.Text)):
-            if THIS_PAGE.search(text) and not isinstance(text.parent, CODE):
-                said = THIS_PAGE.sub(r"\1his chapter", text)
+            said = THIS_PAGE.sub(r"\1his chapter", text).replace("✅", "ok")  # few fonts have it
+            if said != text and not isinstance(text.parent, CODE):
                 text.parent.replace(text, nodes.Text(said))
 
     @staticmethod

@@ -16,7 +16,7 @@ maximum              windows that do not overlap, no padding, up    one bit for 
                                                                     search in the gradient
 convolution          stride 1, windows of up to 36 values, such as  windows as rows (im2col), one
                      3×3 on four channels                           matrix product
-gradient of inputs   stride 1, up to 16 outputs a channel           matrix product, then rows
+gradient of inputs   stride 1, maps of up to 16 places              matrix product, then rows
                                                                     added back into their windows
                                                                     (col2im)
 dropout              always                                         random bits from a few
@@ -24,9 +24,10 @@ dropout              always                                         random bits 
                                                                     rounds of threefry
 ===================  =============================================  ==============================
 
-All other convolutions are XLA's own, which are fast where `companion.training.runtime` leaves
-YNNPACK out. The limits come from timings of whole training steps, not of single operations, which
-mislead: in a network XLA merges operations with their neighbours. Only reverse-mode differentiation
+All other convolutions are XLA's, which are fast where `companion.training.runtime` leaves YNNPACK
+out, and slow in a loop (`jax.lax.scan`, as in `companion.training.vectorised`). The limits come
+from timings of whole training steps where it is not said otherwise: in a network XLA merges
+operations with their neighbours, and single operations mislead. Only reverse-mode differentiation
 (`jax.grad`, as in training) passes through convolution and maximum.
 """
 
@@ -81,8 +82,8 @@ def _library(x, kernel, padding):
 
 # Of more values than 3×3 on four channels hold, rows were not faster.
 _LARGEST_ROW = 36
-# For a gradient of inputs that is larger than its outputs by most, XLA's convolution took a
-# hundred times as long as the product: 90 against 1 ms for the last one of `models.gtsrb_v2`.
+# Up to so many places of a map, XLA's convolution may take fifty times as long for the gradient of
+# inputs as a product: 90 against 1.7 ms for the last one of `models.gtsrb_v2`, alone.
 _FEW_OUTPUTS = 16
 
 
@@ -121,11 +122,11 @@ def _convolve_keep(x, kernel, padding):
 
 def _convolve_back(padding, kept, g):
     x, kernel = kept
-    of_x, of_kernel = jax.vjp(lambda x, kernel: _library(x, kernel, padding), x, kernel)[1](g)
-    if g.shape[1] * g.shape[2] <= _FEW_OUTPUTS:
-        of_x = _input_gradient(kernel, g, padding)
-    # XLA leaves out what nobody asks for: one of the two ways, and all of it in a first layer.
-    return of_x, of_kernel
+    if g.shape[1] * g.shape[2] > _FEW_OUTPUTS:
+        # XLA leaves the first out where nobody asks for it, as for a network's first layer.
+        return jax.vjp(lambda x, kernel: _library(x, kernel, padding), x, kernel)[1](g)
+    (of_kernel,) = jax.vjp(lambda kernel: _library(x, kernel, padding), kernel)[1](g)
+    return _input_gradient(kernel, g, padding), of_kernel
 
 
 _convolve.defvjp(_convolve_keep, _convolve_back)
@@ -134,9 +135,10 @@ _convolve.defvjp(_convolve_keep, _convolve_back)
 class Conv2D(keras.layers.Conv2D):
     """Compute a 2D convolution as `keras.layers.Conv2D` does.
 
-    Takes the same arguments. The fast way is for float32 and float64, "channels_last", stride 1,
-    without dilation or groups; results agree with Keras' to rounding. Taught in the chapter
-    *How fast, and why*.
+    Takes the same arguments. Two things have a fast way, for float32 and float64, "channels_last",
+    stride 1, without dilation or groups: the outputs where a window holds up to 36 values, and the
+    gradient of the inputs where a map of outputs has up to 16 places. Results agree with Keras' to
+    rounding. Taught in the chapter *How fast, and why*.
 
     Examples
     --------

@@ -255,7 +255,7 @@ def gtsrb_small(input_shape=(24, 24, 1), *, augmentation=()):
 
 
 def gtsrb_compact(input_shape=(32, 32, 3), *, augmentation=()):
-    """Build the book's most accurate network of under 100,000 parameters.
+    """Build a network of under 100,000 parameters for signs of 32×32 pixels in colour.
 
     Each image is first brought to mean 0 and variance 1, whatever its light. Pooling comes before
     normalisation and ReLU, which then have a quarter of the numbers to work on. Most parameters are

@@ -10,6 +10,7 @@ import hashlib
 import math
 import os
 import platform
+import re
 import sys
 import time
 from functools import cache
@@ -20,9 +21,10 @@ VARIABLE = "COMPANION_ALLOCATOR"
 THREADS_VARIABLE = "COMPANION_THREADS"
 YNNPACK_VARIABLE = "COMPANION_YNNPACK"
 COMPILED_VARIABLE = "COMPANION_COMPILED"
-# The versions of jaxlib that hand convolutions to YNNPACK and know the flag; an unknown flag ends
-# the process. https://github.com/jax-ml/jax/issues/39257 tells of 0.10.2 and 0.11.0.
-_WITH_YNNPACK = ("0.10.2", "0.11.0")
+# The versions of jaxlib, from the first to before the second, that hand convolutions to YNNPACK and
+# know the flag: an unknown flag ends the process. https://github.com/jax-ml/jax/issues/37465 tells
+# of its slowness, https://github.com/jax-ml/jax/issues/39257 of crashes.
+_WITH_YNNPACK = ((0, 10, 2), (0, 12))
 _YNNPACK_FLAG = "--xla_cpu_experimental_ynn_fusion_type"
 _JAX_SETTINGS = {
     # With a limit JAX also locks the folder, so that processes that start together can share it.
@@ -151,12 +153,13 @@ def _fit_threads():
 
 @cache
 def leave_out_ynnpack():
-    """Have XLA compute convolutions on a CPU itself, not hand them to YNNPACK.
+    """Have XLA compute on a CPU as it did before it handed work to YNNPACK.
 
     From jaxlib 0.10.2 on, XLA hands convolutions, products and sums on a CPU to a library,
     YNNPACK, which takes several times as long for most convolutions of the book's networks, and
-    for the gradients of kernels above all; the chapter *How fast, and why* measures it. Called
-    when `companion.training` is imported, before JAX starts; ``COMPANION_YNNPACK=system`` in the
+    for the gradients of kernels above all; the chapter *How fast, and why* measures it. Without
+    it, XLA's convolutions and products are those of another library, Eigen. Called when
+    `companion.training` is imported, before JAX starts; ``COMPANION_YNNPACK=system`` in the
     environment turns it off, and a setting of YNNPACK in ``XLA_FLAGS`` is left as it is. Processes
     that this one starts inherit it, as ``XLA_FLAGS``.
 
@@ -164,6 +167,11 @@ def leave_out_ynnpack():
     -------
     str
         What was done, or why nothing was.
+
+    Raises
+    ------
+    ValueError
+        Where ``COMPANION_YNNPACK`` is set to anything but ``system``.
 
     Examples
     --------
@@ -173,18 +181,48 @@ def leave_out_ynnpack():
     return _leave_out_ynnpack()
 
 
+def hands_to_ynnpack(jaxlib):
+    """Say whether a version of jaxlib is known to hand convolutions on a CPU to YNNPACK.
+
+    Parameters
+    ----------
+    jaxlib : str
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> [hands_to_ynnpack(v) for v in ("0.9.1", "0.10.1", "0.10.2", "0.11.2", "0.12.0")]
+    [False, False, True, True, False]
+    """
+    first, end = _WITH_YNNPACK
+    return first <= tuple(int(part) for part in re.findall(r"\d+", jaxlib)[:3]) < end
+
+
 def _leave_out_ynnpack():
-    if os.environ.get(YNNPACK_VARIABLE, "") == "system":
+    wanted = os.environ.get(YNNPACK_VARIABLE, "")
+    if wanted not in ("", "system"):
+        raise ValueError(f'{YNNPACK_VARIABLE} must be "system" or not set, got {wanted!r}')
+    flags, ours = os.environ.get("XLA_FLAGS", "").split(), f"{_YNNPACK_FLAG}="
+    started = _jax_runs()
+    if wanted:
+        if ours in flags and not started:  # inherited from a process that had set it
+            os.environ["XLA_FLAGS"] = " ".join(flag for flag in flags if flag != ours)
         return f"as XLA has it ({YNNPACK_VARIABLE}=system)"
-    flags = os.environ.get("XLA_FLAGS", "")
-    if _YNNPACK_FLAG in flags:
+    if ours in flags:
+        return "left out"
+    if any(flag.startswith(_YNNPACK_FLAG) for flag in flags):
         return "as XLA_FLAGS has it"
+    if flags and not flags[0].startswith("-"):
+        return "as the file has it that XLA_FLAGS names"
     found = version("jaxlib")
-    if found not in _WITH_YNNPACK:
-        return f"as XLA has it (known for jaxlib {' and '.join(_WITH_YNNPACK)}, this is {found})"
-    if _jax_runs():
+    if not hands_to_ynnpack(found):
+        return f"as XLA has it (jaxlib {found} is not known to use it for convolutions)"
+    if started:
         return "as XLA has it (JAX was started before companion.training was imported)"
-    os.environ["XLA_FLAGS"] = f"{flags} {_YNNPACK_FLAG}=".strip()  # read when JAX starts
+    os.environ["XLA_FLAGS"] = " ".join([*flags, ours])  # read when JAX starts
     return "left out"
 
 

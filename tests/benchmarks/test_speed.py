@@ -15,7 +15,12 @@ def test_two_variants_agree_and_give_a_row_each(tmp_path):
         [sys.executable, SPEED, *words.split(), tmp_path / "speed.json"],
         check=True,
         capture_output=True,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        env={
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(tmp_path),
+            "COMPANION_YNNPACK": "system",
+            "XLA_FLAGS": "--xla_cpu_experimental_ynn_fusion_type=",
+        },
     )
     found = json.loads((tmp_path / "speed.json").read_text())
     assert [(row["model"], row["variant"]) for row in found["rows"]] == [
@@ -29,6 +34,9 @@ def test_two_variants_agree_and_give_a_row_each(tmp_path):
         assert row["first_step_ms"] > 10 * row["step_ms"]
         assert row["losses"] == sorted(row["losses"], reverse=True)
     stock, ours = found["rows"]
+    # The parent's settings reach neither.
+    assert "=system" in stock["settings"]["ynnpack"]
+    assert "=system" not in ours["settings"]["ynnpack"]
     assert stock["losses"] == pytest.approx(ours["losses"], rel=1e-4)
     assert stock["first_step_cached_ms"] is None
     # A compiled program that was found does not compile again.

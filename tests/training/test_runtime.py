@@ -158,63 +158,81 @@ def test_a_number_of_threads_that_is_none_is_refused():
 
 
 YNNPACK = "; from companion.training import runtime; print(runtime.leave_out_ynnpack())"
-# Whether XLA hands a convolution to YNNPACK, from the program that it compiles.
+# Whether XLA hands a convolution, and the gradient of its kernel, to YNNPACK.
 HANDED = """
 import jax, jax.numpy as jnp
 convolve = lambda x, k: jax.lax.conv(x, k, (1, 1), "VALID")
 x, k = jnp.ones((8, 64, 24, 24)), jnp.ones((64, 64, 3, 3))
-print("ynn" in jax.jit(convolve).lower(x, k).compile().as_text())
+gradient = jax.grad(lambda k: (convolve(x, k) ** 2).sum())
+for run, given in ((convolve, (x, k)), (gradient, (k,))):
+    print("__ynn_fusion" in jax.jit(run).lower(*given).compile().as_text())
 """
-known = pytest.mark.skipif(
-    version("jaxlib") not in runtime._WITH_YNNPACK, reason="another jaxlib is left as it is"
-)
+FLAG = "--xla_cpu_experimental_ynn_fusion_type="
+KNOWN = runtime.hands_to_ynnpack(version("jaxlib"))
+known = pytest.mark.skipif(not KNOWN, reason="another jaxlib is left as it is")
 
 
 def flags(**environment):
-    """Leave out what this process may have set, so that each test begins with nothing."""
-    return {"XLA_FLAGS": "", "COMPANION_COMPILED": "off", **environment}
+    """Begin with nothing that this process, or whoever runs it, has set."""
+    nothing = {"XLA_FLAGS": "", "COMPANION_COMPILED": "off", "COMPANION_YNNPACK": ""}
+    return {**nothing, "JAX_PLATFORMS": "cpu", **environment}
 
 
 @known
 @pytest.mark.parametrize("first", ["import sys", "import jax", "import keras"])
 def test_convolutions_are_not_handed_to_ynnpack(first):
     answer = said(first + YNNPACK + HANDED, **flags(KERAS_BACKEND="jax"))
-    assert answer.splitlines() == ["left out", "False"]
+    assert answer.splitlines() == ["left out", "False", "False"]
 
 
-@known
-def test_xla_hands_convolutions_to_ynnpack_by_itself():
-    """Else the setting could go."""
+@pytest.mark.skipif(sys.platform != "linux", reason="YNNPACK is not in every system's jaxlib")
+def test_the_versions_that_hand_convolutions_to_ynnpack_are_those_that_are_known():
+    """Else the setting could go, or is needed for one more."""
     answer = said("import sys" + YNNPACK + HANDED, **flags(COMPANION_YNNPACK="system"))
-    assert answer.splitlines() == ["as XLA has it (COMPANION_YNNPACK=system)", "True"]
+    assert answer.splitlines() == ["as XLA has it (COMPANION_YNNPACK=system)", *[str(KNOWN)] * 2]
 
 
 @known
-def test_other_flags_stay():
+@pytest.mark.parametrize(
+    ("before", "words", "after"),
+    [
+        (
+            "--xla_cpu_enable_fast_math=false",
+            "left out",
+            f"--xla_cpu_enable_fast_math=false {FLAG}",
+        ),
+        (FLAG, "left out", FLAG),
+        (f"{FLAG}LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT", "as XLA_FLAGS has it", None),
+        ("/home/me/flags", "as the file has it that XLA_FLAGS names", None),
+    ],
+)
+def test_flags_of_others_stay(before, words, after):
     program = "import os" + YNNPACK + "; print(os.environ['XLA_FLAGS'])"
-    answer = said(program, **flags(XLA_FLAGS="--xla_cpu_enable_fast_math=false"))
-    assert answer.splitlines() == [
-        "left out",
-        "--xla_cpu_enable_fast_math=false --xla_cpu_experimental_ynn_fusion_type=",
-    ]
+    answer = said(program, **flags(XLA_FLAGS=before))
+    assert answer.splitlines() == [words, after or before]
 
 
-def test_a_setting_of_ynnpack_by_others_stays():
-    own = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
+def test_the_variable_takes_back_what_was_inherited():
     program = "import os" + YNNPACK + "; print(os.environ['XLA_FLAGS'])"
-    answer = said(program, **flags(XLA_FLAGS=own))
-    assert answer.splitlines() == ["as XLA_FLAGS has it", own]
+    inherited = flags(XLA_FLAGS=f"--xla_cpu_enable_fast_math=false {FLAG}")
+    answer = said(program, **{**inherited, "COMPANION_YNNPACK": "system"})
+    assert answer.splitlines()[1] == "--xla_cpu_enable_fast_math=false"
 
 
 @known
 def test_it_says_when_it_comes_too_late_for_flags():
-    answer = said("import jax; jax.devices()" + YNNPACK, **flags())
-    assert "JAX was started before" in answer
+    assert "JAX was started before" in said("import jax; jax.devices()" + YNNPACK, **flags())
 
 
 def test_a_jaxlib_that_is_not_known_is_left_alone(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "")
-    monkeypatch.delenv("COMPANION_YNNPACK", raising=False)
+    monkeypatch.setenv("COMPANION_YNNPACK", "")
     monkeypatch.setattr(runtime, "version", lambda name: "9.9.9")
     assert "9.9.9" in runtime._leave_out_ynnpack()
     assert os.environ["XLA_FLAGS"] == ""
+
+
+def test_a_word_that_the_variable_does_not_know_is_refused(monkeypatch):
+    monkeypatch.setenv("COMPANION_YNNPACK", "on")
+    with pytest.raises(ValueError, match="must be \"system\" or not set, got 'on'"):
+        runtime._leave_out_ynnpack()
