@@ -8,6 +8,10 @@ import os
 
 import pytest
 
+# Before any test starts JAX, which is when XLA reads its flags: the same training in this process
+# and in one that it starts must end in the same bits.
+import companion.training  # noqa: F401
+
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL", "0") not in ("", "0")
 
 
