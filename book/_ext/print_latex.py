@@ -32,7 +32,7 @@ FONTS = r"""
 \usepackage{newunicodechar}
 """
 # Signs that the text font lacks, and how they are shown; code has them in its own font.
-SIGNS = {"★": "★", "→": "→", "⊙": "⊙", "₁": "₁", "₂": "₂", "⁶": "⁶", "⁹": "⁹"}
+SIGNS = {"★": "★", "→": "→", "⊙": "⊙", "₁": "₁", "₂": "₂", "⁶": "⁶", "⁹": "⁹", "✅": "✓"}
 SIGN = r"""
 \newunicodechar{%(sign)s}{\iffontchar\font"%(code)s \char"%(code)s \else{\signs\char"%(code)s }\fi}
 """

@@ -219,7 +219,7 @@ class ReadAsBook(SphinxPostTransform):
             if inputs and MACHINERY.search(block.astext()):
                 self.leave_out(block)
         for text in list(self.document.findall(nodes.Text)):
-            said = THIS_PAGE.sub(r"\1his chapter", text).replace("✅", "ok")  # few fonts have it
+            said = THIS_PAGE.sub(r"\1his chapter", text)
             if said != text and not isinstance(text.parent, CODE):
                 text.parent.replace(text, nodes.Text(said))
 

@@ -66,8 +66,18 @@ def site():
         soup = BeautifulSoup((SITE / f"{page}.html").read_text(), "html.parser").find("article")
         for tag in soup.select(".headerlink, .section-number, summary, .sd-btn"):
             tag.decompose()
+        as_printed(soup)
         pages[page] = soup
     return pages
+
+
+def as_printed(soup):
+    """Change what a book says otherwise than a site: see ``print_outputs.ReadAsBook``."""
+    for code in soup.select(".cell_input pre"):
+        code.string = re.sub(r"(?m)^(glue\(.*\)|from myst_nb import glue)\s*$", "", code.get_text())
+    for text in soup.find_all(string=re.compile(r"\b[Tt]his page\b")):
+        if not text.find_parent(["pre", "code"]):
+            text.replace_with(re.sub(r"\b([Tt])his page\b", r"\1his chapter", text))
 
 
 @pytest.fixture(scope="module")
