@@ -96,6 +96,7 @@ def cook(path, recipe, scale, seed, root, overwrite):
 @click.option("--fraction", type=float, help="Share held out for validation.")
 @click.option("--augment/--no-augment", default=None, help="Change the images at random.")
 @click.option("--strength", type=float, help="Of --augment: 2 makes all changes twice as large.")
+@click.option("--colour", type=float, help="Of --augment: 1 changes colours and light, too.")
 @click.option("--flips/--no-flips", default=None, help="Add images that a flip makes of others.")
 @click.option("--learning-rate", type=float, help="Of Adam.")
 @click.option("--schedule", help="constant, or cosine: the learning rate falls to 0.")

@@ -36,6 +36,8 @@ def test_every_command_explains_itself(companion, command):
         (["train", "gtsrb-v1", "x", "--learning-rate", "0"], "learning_rate must be > 0, got 0"),
         (["train", "gtsrb-v1", "x", "--strength", "0"], "strength must be > 0, got 0"),
         (["train", "gtsrb-v1", "x", "--strength", "2"], "strength is that of augment: set augment"),
+        (["train", "gtsrb-v1", "x", "--colour", "-1"], "colour must be >= 0, got -1.0"),
+        (["train", "gtsrb-v1", "x", "--colour", "1"], "colour is of augment: set augment too"),
         (["train", "mnist-cnn", "x", "--augment"], "augment and flips are for traffic signs"),
         (["sweep", "grid.txt", "runs"], "grid must be a file with a cell a line, got grid.txt"),
         (["report", "/nowhere"], "folder must be one that holds runs, got /nowhere"),

@@ -33,6 +33,9 @@ class Settings:
         `companion.training.augmentation`.
     strength : float
         Of `augment`: how many times its amounts are as large as they are by default; above 0.
+    colour : float
+        Of `augment`: how strongly colours and light are changed, too, beyond what chapters do by
+        default; 0 leaves them alone, and 1 stands for the amounts of `COLOUR`.
     flips : bool
         Add the images that legal flips make of training images; see `companion.data.flips`.
     learning_rate : float
@@ -57,6 +60,7 @@ class Settings:
     recipe: str | None = None
     augment: bool = False
     strength: float = 1.0
+    colour: float = 0.0
     flips: bool = False
     learning_rate: float = 1e-3
     schedule: str = "constant"
@@ -84,6 +88,10 @@ class Settings:
             raise ValueError(
                 f"strength is that of augment: set augment too, or leave out {self.strength}"
             )
+        if self.colour < 0:
+            raise ValueError(f"colour must be >= 0, got {self.colour}")
+        if self.colour and not self.augment:
+            raise ValueError(f"colour is of augment: set augment too, or leave out {self.colour}")
         if self.weight_decay < 0:
             raise ValueError(f"weight_decay must be >= 0, got {self.weight_decay}")
         if self.scale is not None and not 0 < self.scale <= 1:
@@ -103,6 +111,8 @@ class Settings:
                 )
 
 
+# What `Settings.colour` multiplies; see `companion.training.augmentation.layers`.
+COLOUR = {"saturation": 0.4, "tint": 0.13, "shade": 0.33}
 EXPERIMENTS = {
     "mnist-dense": Settings("mnist-dense", 12, 128, 0.1, "image"),
     "mnist-cnn": Settings("mnist-cnn", 12, 128, 0.1, "image"),
@@ -501,7 +511,8 @@ def network(settings, shape):
     if settings.augment:
         from companion.training import augmentation
 
-        changes = augmentation.layers(seed=settings.seed, strength=settings.strength)
+        colour = {name: settings.colour * amount for name, amount in COLOUR.items()}
+        changes = augmentation.layers(seed=settings.seed, strength=settings.strength, **colour)
     build = {
         "gtsrb-v1": models.gtsrb_v1,
         "gtsrb-v2": models.gtsrb_v2,

@@ -17,18 +17,19 @@ COLUMNS = [
     *("epochs", "validation", "validation_low", "validation_high"),
     *("test", "test_low", "test_high", "openings", "seconds", "path"),
     *("model", "experiment", "budget", "epochs_wanted", "batch_size", "augment", "strength"),
-    *("flips", "learning_rate", "schedule", "weight_decay"),
+    *("colour", "flips", "learning_rate", "schedule", "weight_decay"),
     *("multiply_adds", "calibration_error", "resumed", "device"),
     *("digest", "started", "error"),
 ]
 _FLOATS = (
     *("validation", "validation_low", "validation_high", "test", "test_low", "test_high"),
-    *("scale", "seconds", "strength", "learning_rate", "weight_decay", "calibration_error"),
+    *("scale", "seconds", "strength", "colour", "learning_rate", "weight_decay"),
+    "calibration_error",
 )
 # Two runs are seeds of one cell where these are equal, …
 SETTINGS = (
-    *("model", "recipe", "augment", "strength", "flips", "epochs_wanted", "batch_size"),
-    *("learning_rate", "schedule", "weight_decay"),
+    *("model", "recipe", "augment", "strength", "colour", "flips", "epochs_wanted"),
+    *("batch_size", "learning_rate", "schedule", "weight_decay"),
 )
 # … and their accuracies answer the same question where these are.
 EXAMINATION = ("data", "origin", "digest", "scale", "split")
@@ -36,6 +37,7 @@ EXAMINATION = ("data", "origin", "digest", "scale", "split")
 _BEFORE = {
     "augment": False,
     "strength": 1.0,
+    "colour": 0.0,
     "flips": False,
     "learning_rate": 1e-3,
     "schedule": "constant",
@@ -64,7 +66,7 @@ def table(folder):
         ``validation`` and ``test`` accuracies in 0 … 1 with the bounds of their 95 % intervals
         (``…_low``, ``…_high``), ``openings`` of the test set, ``seconds``, ``path``; then the
         settings (``model``, ``experiment``, ``budget``, ``epochs_wanted``, ``batch_size``,
-        ``augment``, ``strength``, ``flips``, ``learning_rate``, ``schedule``,
+        ``augment``, ``strength``, ``colour``, ``flips``, ``learning_rate``, ``schedule``,
         ``weight_decay``), ``multiply_adds``, ``calibration_error``, ``resumed`` (how often),
         ``device``, the data's ``digest``, ``started`` and ``error``. What a report does not say is
         None or NaN.

@@ -14,7 +14,9 @@ from companion.experiments import runs
 
 EXECUTORS = ("here", "together", "local", "slurm")
 _TYPES = {"epochs": int, "batch_size": int, "seed": int}
-_TYPES |= dict.fromkeys(("fraction", "strength", "learning_rate", "weight_decay", "scale"), float)
+_TYPES |= dict.fromkeys(
+    ("fraction", "strength", "colour", "learning_rate", "weight_decay", "scale"), float
+)
 _FLAGS = ("augment", "flips")
 
 

@@ -29,6 +29,9 @@ def layers(
     brightness=0.15,
     contrast=0.3,
     blur=0.6,
+    saturation=0.0,
+    tint=0.0,
+    shade=0.0,
     strength=1,
     seed=None,
 ):
@@ -59,6 +62,15 @@ def layers(
     blur : float
         Standard deviation, at most, of the Gaussian that an image is blurred with; in pixels,
         0 … 5.
+    saturation : float
+        Differences of a pixel's channels from their mean become 1 - `saturation` to
+        1 + `saturation` times as large; in 0 … 1. Values stay in 0 … 1.
+    tint : float
+        Each channel of an image becomes 1 - `tint` to 1 + `tint` times as bright; in 0 … 1. Values
+        stay in 0 … 1.
+    shade : float
+        Natural logarithm, at most, of how many times as bright or dark an image becomes from its
+        middle to each of its four edges; in 0 … 5. Values stay in 0 … 1.
     strength : float
         All amounts above are multiplied by it, and then have to be in their range; at least 0.
     seed : int, optional
@@ -84,13 +96,16 @@ def layers(
     """
     if not strength >= 0:
         raise ValueError(f"strength must be >= 0, got {strength}")
-    affine_seed, blur_seed, light_seed = _seeds(seed, 3)
+    affine_seed, blur_seed, light_seed, colour_seed, shade_seed = _seeds(seed, 5)
     geometric = {"shift": shift, "zoom": zoom, "shear": shear, "rotation": rotation}
     geometric = {name: strength * amount for name, amount in geometric.items()}
     light = {"brightness": strength * brightness, "contrast": strength * contrast}
-    blur = strength * blur
+    colour = {"saturation": strength * saturation, "tint": strength * tint}
+    blur, shade = strength * blur, strength * shade
     # Made even where one changes nothing, so that its arguments are checked.
     made = [
+        (any(colour.values()), RandomColour(**colour, seed=colour_seed)),
+        (shade, RandomShade(shade, seed=shade_seed)),
         (any(geometric.values()), RandomAffine(**geometric, seed=affine_seed)),
         (blur, RandomBlur(blur, seed=blur_seed)),
         (any(light.values()), RandomLight(**light, seed=light_seed)),
@@ -374,6 +389,102 @@ class RandomLight(_Random):
         )
         mean = ops.mean(images, axis=(1, 2, 3), keepdims=True)
         return ops.clip(mean + factor * (images - mean) + added, 0, 1)
+
+
+@keras.saving.register_keras_serializable("companion")
+class RandomColour(_Random):
+    """Change the colours of each image at random: how strong they are, and in what light.
+
+    Taught in the chapter *How far one can go*.
+
+    Parameters
+    ----------
+    saturation, tint : float
+        As for `layers`.
+    seed : int, optional
+        By default from the seed that ``keras.utils.set_random_seed`` set, or none.
+
+    Raises
+    ------
+    ValueError
+        If an amount is out of its range.
+
+    Examples
+    --------
+    >>> images = np.array([0.2, 0.4, 0.6], dtype="float32").reshape(1, 1, 1, 3)
+    >>> changed = np.asarray(RandomColour(saturation=0.5, seed=0)(images, training=True)).ravel()
+    >>> f"{changed.mean():.2f}", bool(changed[2] - changed[0] == 0.4)
+    ('0.40', False)
+    """
+
+    amounts = ("saturation", "tint")
+
+    def __init__(self, saturation=0.0, tint=0.0, *, seed=None, **kwargs):
+        super().__init__(seed=seed, **kwargs)
+        self.saturation = _checked("saturation", saturation, 1)
+        self.tint = _checked("tint", tint, 1)
+
+    def draw(self, count, channels):
+        """Draw the factors of saturation (N,), and of each channel (N, C), of the next batch."""
+        drawn = keras.random.uniform((count, 1 + channels), -1, 1, seed=self.seed_generator)
+        return 1 + self.saturation * drawn[:, 0], 1 + self.tint * drawn[:, 1:]
+
+    def change(self, images):
+        """Draw for each image, and change its channels."""
+        count, _, _, channels = ops.shape(images)
+        saturation, tint = (ops.cast(d, images.dtype) for d in self.draw(count, channels))
+        grey = ops.mean(images, axis=3, keepdims=True)
+        changed = grey + saturation[:, None, None, None] * (images - grey)
+        return ops.clip(changed * tint[:, None, None, :], 0, 1)
+
+
+@keras.saving.register_keras_serializable("companion")
+class RandomShade(_Random):
+    """Make each image brighter towards one side, and darker towards the other, at random.
+
+    Taught in the chapter *How far one can go*.
+
+    Parameters
+    ----------
+    shade : float
+        As for `layers`.
+    seed : int, optional
+        By default from the seed that ``keras.utils.set_random_seed`` set, or none.
+
+    Raises
+    ------
+    ValueError
+        If `shade` is out of its range.
+
+    Examples
+    --------
+    >>> images = np.full((1, 1, 3, 1), 0.5, dtype="float32")
+    >>> changed = np.asarray(RandomShade(0.5, seed=0)(images, training=True)).ravel()
+    >>> bool(changed[1] == 0.5), f"{changed[0] * changed[2]:.2f}"
+    (True, '0.25')
+    """
+
+    amounts = ("shade",)
+
+    def __init__(self, shade, *, seed=None, **kwargs):
+        super().__init__(seed=seed, **kwargs)
+        self.shade = _checked("shade", shade, 5)
+
+    def draw(self, count):
+        """Draw the logarithms at the right and at the lower edge, (2, N), of the next batch."""
+        return keras.random.uniform((2, count), -1, 1, seed=self.seed_generator) * self.shade
+
+    def change(self, images):
+        """Draw for each image, and change its light across the image."""
+        count, height, width, _ = ops.shape(images)
+        right, down = (ops.cast(d, images.dtype)[:, None, None] for d in self.draw(count))
+        # Symmetric about the middle, also where a side is one pixel long.
+        across, along = (
+            ops.cast(np.linspace(-1, 1, n) if n > 1 else np.zeros(1), images.dtype)
+            for n in (width, height)
+        )
+        exponent = right * across[None, None, :] + down * along[None, :, None]
+        return ops.clip(images * ops.exp(exponent)[..., None], 0, 1)
 
 
 def _row(value):

@@ -1,10 +1,10 @@
 """Keras' layers, computed on a CPU in the way that suits a CPU.
 
-`Conv2D`, `MaxPooling2D` and `Dropout` are Keras' own layers with the same arguments, weights and
-saved format; a file written with them opens as Keras' own. Only how they compute differs, and
-only for JAX on a CPU: everywhere else, and for the arguments that are not named below, they call
-Keras' own code. Put them in place of Keras' layers in a network, or let `faster` do it. Taught in
-the chapter *How fast, and why*.
+`Conv2D`, `DepthwiseConv2D`, `MaxPooling2D`, `BatchNormalization` and `Dropout` are Keras' own
+layers with the same arguments, weights and saved format; a file written with them opens as Keras'
+own. Only how they compute differs, and only for JAX on a CPU: everywhere else, and for the
+arguments that are not named below, they call Keras' own code. Put them in place of Keras' layers in
+a network, or let `faster` do it. Taught in the chapter *How fast, and why*.
 
 What Keras on JAX spends its time on there, and what is done here instead:
 
@@ -15,10 +15,19 @@ maximum              windows that do not overlap, no padding, up    one bit for 
                      to 16 values                                   holds the maximum, not a second
                                                                     search in the gradient
 convolution          stride 1, windows of up to 36 values, such as  windows as rows (im2col), one
-                     3×3 on four channels                           matrix product
+                     3×3 on four channels                           matrix product; another for the
+                                                                    gradient of the kernel
 gradient of inputs   stride 1, maps of up to 16 places              matrix product, then rows
                                                                     added back into their windows
                                                                     (col2im)
+gradient of a        stride 1, longer windows, images of more than  the inputs are computed once,
+kernel               100 pixels                                     and kept, not a second time
+                                                                    while they are transposed
+sum over images and  gradients of biases; mean, variance and        a product with ones; the
+pixels               gradients of batch normalisation over the      gradient of the normalisation
+                     last axis                                      written out
+depthwise            kernels as large as the map                    a product of numbers, and a sum
+convolution
 dropout              always                                         random bits from a few
                                                                     multiplications, not twenty
                                                                     rounds of threefry
@@ -28,7 +37,7 @@ All other convolutions are XLA's, which are fast where `companion.training.runti
 out, and slow in a loop (`jax.lax.scan`, as in `companion.training.vectorised`). The limits come
 from timings of whole training steps where it is not said otherwise: in a network XLA merges
 operations with their neighbours, and single operations mislead. Only reverse-mode differentiation
-(`jax.grad`, as in training) passes through convolution and maximum.
+(`jax.grad`, as in training) passes through convolution, bias, normalisation and maximum.
 """
 
 import functools
@@ -52,6 +61,30 @@ def _on_cpu():
 def _plain(*arrays):
     """Say whether the arrays are of one dtype, float32 or float64."""
     return len({a.dtype for a in arrays}) == 1 and arrays[0].dtype in (jnp.float32, jnp.float64)
+
+
+def _total(x):
+    """Add up a (N, ..., C) array to (C,).
+
+    XLA adds over several axes by a loop of its own that takes several times as long as a product
+    with ones. Added up image by image first, the sums are short, and exact to a few units in the
+    last place.
+    """
+    count = x.shape[0]
+    image = jnp.ones((1, count), x.dtype) @ x.reshape(count, -1)
+    return image.reshape(-1, x.shape[-1]).sum(0)
+
+
+def _once(x):
+    """Give x back, computed once.
+
+    What is cheap, such as ReLU, XLA computes again in each place that reads it. In a transposition,
+    which the gradient of a kernel begins with, that takes several times as long as to read it.
+    Reductions it computes once, so this is the larger of x and minus infinity.
+    """
+    first = np.array([True, False]).reshape(2, *[1] * x.ndim)
+    least = np.asarray(-np.inf, x.dtype)
+    return lax.reduce(jnp.where(first, x[None], least), least, lax.max, (0,))
 
 
 # --- convolution: x is (N, H, W, C), kernel (kh, kw, C, F), g and the result (N, H', W', F) ---
@@ -82,22 +115,39 @@ def _library(x, kernel, padding):
 
 # Of more values than 3×3 on four channels hold, rows were not faster.
 _LARGEST_ROW = 36
+# So many pixels of an image, or fewer, are transposed in no time.
+_FEW_PIXELS = 100
 # Up to so many places of a map, XLA's convolution may take fifty times as long for the gradient of
 # inputs as a product: 90 against 1.7 ms for the last one of `models.gtsrb_v2`, alone.
 _FEW_OUTPUTS = 16
 
 
+def _short(kernel):
+    return math.prod(kernel.shape[:3]) <= _LARGEST_ROW
+
+
 def _forward(x, kernel, padding):
-    kh, kw, channels, filters = kernel.shape
-    if kh * kw * channels > _LARGEST_ROW:
+    if not _short(kernel):
         return _library(x, kernel, padding)
+    kh, kw, _, filters = kernel.shape
     x = _pad(x, padding)
     size = (x.shape[1] - kh + 1, x.shape[2] - kw + 1)
     rows = _windows(x, (kh, kw), size)
     return (rows @ kernel.reshape(-1, filters)).reshape(x.shape[0], *size, filters)
 
 
-def _input_gradient(kernel, g, padding):
+def _kernel_gradient(x, kernel, g, padding):
+    if not _short(kernel):
+        return jax.vjp(lambda kernel: _library(x, kernel, padding), kernel)[1](g)[0]
+    # XLA finds that these rows are those of the forward pass.
+    rows = _windows(_pad(x, padding), kernel.shape[:2], g.shape[1:3])
+    return (rows.T @ g.reshape(-1, g.shape[3])).reshape(kernel.shape)
+
+
+def _input_gradient(x, kernel, g, padding):
+    if g.shape[1] * g.shape[2] > _FEW_OUTPUTS:
+        # XLA leaves it out where nobody asks for it, as for a network's first layer.
+        return jax.vjp(lambda x: _library(x, kernel, padding), x)[1](g)[0]
     kh, kw, channels, filters = kernel.shape
     (top, bottom), (left, right) = padding
     rows = g.reshape(-1, filters) @ kernel.reshape(-1, filters).T
@@ -117,28 +167,35 @@ def _convolve(x, kernel, padding):
 
 
 def _convolve_keep(x, kernel, padding):
+    if not _short(kernel) and x.shape[1] * x.shape[2] > _FEW_PIXELS:
+        x = _once(x)
     return _forward(x, kernel, padding), (x, kernel)
 
 
 def _convolve_back(padding, kept, g):
     x, kernel = kept
-    if g.shape[1] * g.shape[2] > _FEW_OUTPUTS:
-        # XLA leaves the first out where nobody asks for it, as for a network's first layer.
-        return jax.vjp(lambda x, kernel: _library(x, kernel, padding), x, kernel)[1](g)
-    (of_kernel,) = jax.vjp(lambda kernel: _library(x, kernel, padding), kernel)[1](g)
-    return _input_gradient(kernel, g, padding), of_kernel
+    return _input_gradient(x, kernel, g, padding), _kernel_gradient(x, kernel, g, padding)
 
 
 _convolve.defvjp(_convolve_keep, _convolve_back)
 
 
+@jax.custom_vjp
+def _add_bias(y, bias):
+    return y + bias
+
+
+_add_bias.defvjp(lambda y, bias: (y + bias, None), lambda _, g: (g, _total(g)))
+
+
 class Conv2D(keras.layers.Conv2D):
     """Compute a 2D convolution as `keras.layers.Conv2D` does.
 
-    Takes the same arguments. Two things have a fast way, for float32 and float64, "channels_last",
-    stride 1, without dilation or groups: the outputs where a window holds up to 36 values, and the
-    gradient of the inputs where a map of outputs has up to 16 places. Results agree with Keras' to
-    rounding. Taught in the chapter *How fast, and why*.
+    Takes the same arguments. For float32 and float64, "channels_last", stride 1, without dilation
+    or groups, three things have a fast way: outputs and the kernel's gradient where a window holds
+    up to 36 values, the gradient of the inputs where a map of outputs has up to 16 places, and the
+    gradient of the bias. Results agree with Keras' to rounding. Taught in the chapter
+    *How fast, and why*.
 
     Examples
     --------
@@ -146,17 +203,28 @@ class Conv2D(keras.layers.Conv2D):
     (1, 26, 26, 8)
     """
 
-    def convolution_op(self, inputs, kernel):
-        """Compute the convolution alone, before bias and activation."""
-        if not (
+    def _has_fast_way(self, *arrays):
+        return (
             _on_cpu()
             and self.data_format == "channels_last"
             and self.strides == self.dilation_rate == (1, 1)
             and self.groups == 1
-        ):
-            return super().convolution_op(inputs, kernel)
-        x, kernel = jnp.asarray(inputs), keras.ops.convert_to_tensor(kernel)
-        if not _plain(x, kernel):
+            and _plain(*arrays)
+        )
+
+    def call(self, inputs):
+        """Compute the convolution, add the bias, and apply the activation."""
+        given = (inputs, self.kernel, self.bias)
+        if not self.use_bias or not self._has_fast_way(*map(keras.ops.convert_to_tensor, given)):
+            return super().call(inputs)
+        outputs = self.convolution_op(inputs, self.kernel)
+        outputs = _add_bias(outputs, keras.ops.convert_to_tensor(self.bias))
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def convolution_op(self, inputs, kernel):
+        """Compute the convolution alone, before bias and activation."""
+        x, kernel = (keras.ops.convert_to_tensor(given) for given in (inputs, kernel))
+        if not self._has_fast_way(x, kernel):
             return super().convolution_op(inputs, kernel)
         if self.padding == "same":
             # An even kernel's odd zero goes to the end, as in Keras.
@@ -164,6 +232,114 @@ class Conv2D(keras.layers.Conv2D):
         else:
             padding = ((0, 0), (0, 0))
         return _convolve(x, kernel, padding)
+
+
+class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
+    """Compute a depthwise convolution as `keras.layers.DepthwiseConv2D` does.
+
+    Takes the same arguments. The fast way is for float32 and float64, "channels_last", without
+    padding or dilation, where a kernel is as large as the map and so has a single place to stand.
+    Results agree with Keras' to rounding. Taught in the chapter *How fast, and why*.
+
+    Examples
+    --------
+    >>> DepthwiseConv2D(4)(np.zeros((1, 4, 4, 3), "float32")).shape
+    (1, 1, 1, 3)
+    """
+
+    def call(self, inputs):
+        """Compute the convolution, add the bias, and apply the activation."""
+        x, kernel = (keras.ops.convert_to_tensor(given) for given in (inputs, self.kernel))
+        if not (
+            _on_cpu()
+            and self.data_format == "channels_last"
+            and self.padding == "valid"
+            and self.dilation_rate == (1, 1)
+            and x.shape[1:3] == self.kernel_size
+            and _plain(x, kernel)
+        ):
+            return super().call(inputs)
+        outputs = (x[..., None] * kernel).sum((1, 2), keepdims=True)
+        outputs = outputs.reshape(-1, 1, 1, kernel.shape[2] * kernel.shape[3])
+        if self.use_bias:
+            outputs = outputs + keras.ops.convert_to_tensor(self.bias)
+        return outputs if self.activation is None else self.activation(outputs)
+
+
+# --- batch normalisation over the last axis: x is (..., C) ------------------------------------
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _normalise(x, gamma, beta, epsilon):
+    """Normalise by a batch's own mean and variance; give these, too, which have no gradient."""
+    return _normalise_keep(x, gamma, beta, epsilon)[0]
+
+
+def _normalise_keep(x, gamma, beta, epsilon):
+    count = x.size // x.shape[-1]
+    mean = _total(x) / count
+    variance = _total((x - mean) ** 2) / count
+    inverse = lax.rsqrt(variance + epsilon)
+    factor = gamma * inverse
+    return (x * factor + (beta - mean * factor), mean, variance), (x, gamma, mean, inverse)
+
+
+def _normalise_back(epsilon, kept, gradients):
+    (x, gamma, mean, inverse), g = kept, gradients[0]
+    count = x.size // x.shape[-1]
+    of_beta = _total(g)
+    of_gamma = _total(g * (x - mean)) * inverse
+    # gamma / deviation * (g - mean of g - normalised x * mean of (g * normalised x)), ordered so
+    # that each number of x and g is multiplied once.
+    factor = gamma * inverse
+    slope = factor * inverse * of_gamma / count
+    of_x = g * factor - x * slope + (mean * slope - factor * of_beta / count)
+    return of_x, of_gamma, of_beta
+
+
+_normalise.defvjp(_normalise_keep, _normalise_back)
+
+
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Normalise by the mean and variance of a batch as `keras.layers.BatchNormalization` does.
+
+    Takes the same arguments. The fast way is for training with float32 or float64 over the last
+    axis, without a mask or ``renorm``. Results and running means agree with Keras' to rounding.
+    Taught in the chapter *How fast, and why*.
+
+    Examples
+    --------
+    >>> BatchNormalization()(np.zeros((2, 4, 4, 3), "float32"), training=True).shape
+    (2, 4, 4, 3)
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        """Normalise by the batch while training, by the running means otherwise."""
+        x = keras.ops.convert_to_tensor(inputs)
+        weights = [
+            None if weight is None else keras.ops.convert_to_tensor(weight)
+            for weight in (self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        ]
+        if not (
+            _on_cpu()
+            and training
+            and self.trainable
+            and mask is None
+            and not self.renorm
+            and self.axis in (-1, x.ndim - 1)
+            and _plain(x, *(weight for weight in weights if weight is not None))
+        ):
+            return super().call(inputs, training=training, mask=mask)
+        gamma, beta, moving_mean, moving_variance = weights
+        gamma = jnp.ones(x.shape[-1:], x.dtype) if gamma is None else gamma
+        beta = jnp.zeros(x.shape[-1:], x.dtype) if beta is None else beta
+        outputs, mean, variance = _normalise(x, gamma, beta, self.epsilon)
+        keep = self.momentum
+        self.moving_mean.assign(moving_mean * keep + lax.stop_gradient(mean) * (1 - keep))
+        self.moving_variance.assign(
+            moving_variance * keep + lax.stop_gradient(variance) * (1 - keep)
+        )
+        return keras.ops.cast(outputs, self.compute_dtype)
 
 
 # --- the largest of each window: x is (N, H, W, C), the result (N, H/ph, W/pw, C) -------------
@@ -294,7 +470,9 @@ class Dropout(keras.layers.Dropout):
 
 FAST = {
     keras.layers.Conv2D: Conv2D,
+    keras.layers.DepthwiseConv2D: DepthwiseConv2D,
     keras.layers.MaxPooling2D: MaxPooling2D,
+    keras.layers.BatchNormalization: BatchNormalization,
     keras.layers.Dropout: Dropout,
 }
 for _stock, _own in FAST.items():

@@ -88,6 +88,21 @@ def test_digits_have_no_recipe(name):
         experiment.settings(name, recipe="24x24-L")
 
 
+def test_colour_adds_its_changes_to_those_that_were_there():
+    plain, colour = (
+        experiment.network(
+            experiment.settings("gtsrb-small", augment=True, strength=2.0, colour=amount),
+            (24, 24, 3),
+        )
+        for amount in (0, 0.5)
+    )
+    kinds = [[type(layer).__name__ for layer in model.layers[:5]] for model in (plain, colour)]
+    assert kinds[1] == ["RandomColour", "RandomShade", *kinds[0][:3]]
+    amounts = {**colour.layers[0].get_config(), **colour.layers[1].get_config()}
+    for name, amount in experiment.COLOUR.items():
+        assert amounts[name] == pytest.approx(amount)
+
+
 @pytest.mark.slow
 def test_flips_and_augmentation_change_the_training_alone(archive, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

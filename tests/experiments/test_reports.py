@@ -187,8 +187,8 @@ def test_a_setting_that_differs_makes_cells_of_its_own(tmp_path):
     assert ranked["augment"].tolist() == [True, False]
     with pytest.raises(ValueError, match="by must hold 'augment', in which the runs of gtsrb_v1"):
         reports.ranking(table, by=["model"])
-    with pytest.raises(ValueError, match="by must name columns of the table, got 'colour'"):
-        reports.ranking(table, by=["colour"])
+    with pytest.raises(ValueError, match="by must name columns of the table, got 'color'"):
+        reports.ranking(table, by=["color"])
 
 
 def test_a_seed_run_twice_counts_once_by_its_last_run(tmp_path):

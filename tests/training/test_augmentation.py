@@ -11,6 +11,7 @@ from companion.data import flips
 from companion.training import augmentation, models
 
 OFF = dict.fromkeys(("shift", "zoom", "shear", "rotation", "brightness", "contrast", "blur"), 0)
+OFF |= dict.fromkeys(("saturation", "tint", "shade"), 0)
 EACH = {
     "shift": 0.2,
     "zoom": 0.3,
@@ -19,6 +20,9 @@ EACH = {
     "brightness": 0.3,
     "contrast": 0.5,
     "blur": 1.5,
+    "saturation": 0.5,
+    "tint": 0.3,
+    "shade": 0.6,
 }
 
 
@@ -127,7 +131,7 @@ def test_resampling_agrees_with_scipy():
 
 @pytest.mark.parametrize("name", EACH)
 def test_each_image_is_changed_differently(name):
-    same = np.repeat(pictures(1) * 0.4 + 0.3, 8, axis=0)
+    same = np.repeat(pictures(1, channels=3) * 0.4 + 0.3, 8, axis=0)
     changed = np.asarray(only(name)(same, training=True))
     assert len({image.tobytes() for image in changed}) == 8
 
@@ -153,7 +157,7 @@ def test_nothing_changes_outside_training(name):
 
 @pytest.mark.parametrize("name", EACH)
 def test_the_draws_follow_the_seed_and_its_state(name):
-    images = pictures()
+    images = pictures(channels=3)
     layer = only(name)
     (state,) = [v for v in layer.variables if v not in layer.weights]
     before = np.asarray(state)
@@ -194,6 +198,48 @@ def test_the_amounts_fill_their_ranges():
         np.testing.assert_allclose(quarters, expected, atol=0.03 * width, err_msg=name)
 
 
+def test_the_changes_of_colour_fill_their_ranges():
+    count = 4000
+    saturation, tint = augmentation.RandomColour(0.5, 0.3, seed=0).draw(count, 3)
+    shade = augmentation.RandomShade(0.6, seed=0).draw(count)
+    amounts = {"saturation": (saturation, 0.5, 1.5), "right": (shade[0], -0.6, 0.6)}
+    amounts |= {"down": (shade[1], -0.6, 0.6)}
+    amounts |= {f"channel {c}": (tint[:, c], 0.7, 1.3) for c in range(3)}
+    for name, (values, low, high) in amounts.items():
+        found = np.quantile(np.asarray(values), [0, 0.5, 1])
+        np.testing.assert_allclose(found, [low, (low + high) / 2, high], atol=0.03, err_msg=name)
+    hangs_together = np.corrcoef([saturation, *np.asarray(tint).T])
+    assert np.abs(hangs_together - np.eye(4)).max() < 4 / np.sqrt(count)
+
+
+def test_colour_changes_as_a_loop_over_pixels_would():
+    images = pictures(5, channels=3)
+    saturation, tint = augmentation.RandomColour(0.5, 0.3, seed=3).draw(5, 3)
+    found = np.asarray(augmentation.RandomColour(0.5, 0.3, seed=3)(images, training=True))
+    for n, row, column in np.ndindex(images.shape[:3]):
+        pixel = images[n, row, column]
+        wanted = (pixel.mean() + saturation[n] * (pixel - pixel.mean())) * tint[n]
+        np.testing.assert_allclose(found[n, row, column], np.clip(wanted, 0, 1), atol=1e-6)
+
+
+def test_the_colour_of_grey_is_grey():
+    grey = pictures(channels=1)
+    layer = augmentation.RandomColour(saturation=0.9, seed=0)
+    np.testing.assert_allclose(layer(grey, training=True), grey, atol=1e-6)
+
+
+@pytest.mark.parametrize(("height", "width"), [(6, 8), (1, 5), (4, 1)])
+def test_shade_changes_as_a_loop_over_pixels_would(height, width):
+    images = pictures(5, height, width, channels=2)
+    right, down = augmentation.RandomShade(0.6, seed=3).draw(5)
+    found = np.asarray(augmentation.RandomShade(0.6, seed=3)(images, training=True))
+    for n, row, column in np.ndindex(images.shape[:3]):
+        x = 2 * column / (width - 1) - 1 if width > 1 else 0
+        y = 2 * row / (height - 1) - 1 if height > 1 else 0
+        wanted = images[n, row, column] * np.exp(right[n] * x + down[n] * y)
+        np.testing.assert_allclose(found[n, row, column], np.clip(wanted, 0, 1), atol=1e-6)
+
+
 def test_the_affine_layer_applies_what_it_draws():
     images = pictures()
     layer, twin = (
@@ -229,8 +275,8 @@ def test_blur_of_zero_leaves_images_alone():
 
 
 def test_layers_of_one_list_draw_from_states_of_their_own():
-    seeds = {layer.seed for layer in augmentation.layers(seed=0)}
-    assert len(seeds) == 3
+    seeds = {layer.seed for layer in augmentation.layers(seed=0, tint=0.1, shade=0.1)}
+    assert len(seeds) == 5
     assert seeds.isdisjoint(layer.seed for layer in augmentation.layers(seed=1))
 
 
@@ -239,6 +285,8 @@ def test_leaving_one_out_does_not_change_the_others():
     assert [layer.seed for layer in with_blur if "Blur" not in type(layer).__name__] == [
         layer.seed for layer in without
     ]
+    more = augmentation.layers(seed=0, tint=0.1, shade=0.1)
+    assert [layer.seed for layer in with_blur] == [layer.seed for layer in more[2:]]
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -251,8 +299,9 @@ def test_each_change_is_switched_off_by_zero(name):
 
 
 def test_strength_makes_all_amounts_as_many_times_as_large():
-    affine, blur, light = augmentation.layers(**EACH, strength=0.5, seed=0)
-    made = {**affine.get_config(), **blur.get_config(), **light.get_config()}
+    made = {}
+    for layer in augmentation.layers(**EACH, strength=0.5, seed=0):
+        made |= layer.get_config()
     assert {name: made[name] for name in EACH} == {k: 0.5 * v for k, v in EACH.items()}
     assert augmentation.layers(strength=0) == []
     with pytest.raises(ValueError, match="strength must be >= 0, got -1"):
@@ -268,6 +317,9 @@ def test_strength_makes_all_amounts_as_many_times_as_large():
         ({"shift": -0.1}, "shift must lie in 0 … 1, got -0.1"),
         ({"zoom": 1}, "zoom must lie in 0 … 1, 1 excluded, got 1"),
         ({"shear": 1}, "shear must lie in 0 … 1, 1 excluded, got 1"),
+        ({"saturation": 1.2}, "saturation must lie in 0 … 1, got 1.2"),
+        ({"tint": -1}, "tint must lie in 0 … 1, got -1"),
+        ({"shade": 6}, "shade must lie in 0 … 5, got 6"),
         ({"rotation": 270}, "rotation must lie in 0 … 180, got 270"),
         ({"brightness": 2}, "brightness must lie in 0 … 1, got 2"),
         ({"contrast": -1}, "contrast must lie in 0 … 1, got -1"),

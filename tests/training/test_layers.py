@@ -22,12 +22,13 @@ def close(found, wanted, tolerance=1e-5):
     np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance * np.abs(wanted).max())
 
 
-def values_and_gradients(layer, x, weight):
+def values_and_gradients(layer, x, weight, **call):
     """Give the output, and the gradients by the input and by each variable."""
     variables = [v.value for v in layer.trainable_variables]
 
     def weighted(x, variables):
-        y, _ = layer.stateless_call(variables, [v.value for v in layer.non_trainable_variables], x)
+        states = [v.value for v in layer.non_trainable_variables]
+        y, _ = layer.stateless_call(variables, states, x, **call)
         return (y * weight).sum(), y
 
     (_, y), (dx, dv) = jax.jit(jax.value_and_grad(weighted, argnums=(0, 1), has_aux=True))(
@@ -91,6 +92,121 @@ def test_short_windows_are_a_product_and_long_ones_are_left_to_xla(channels, lib
     x, kernel = jnp.ones((2, 9, 9, channels)), jnp.ones((3, 3, channels, 8))
     layer = layers.Conv2D(8, 3)
     assert convolutions(layer.convolution_op, x, kernel) == library
+    total = jax.grad(lambda kernel: layer.convolution_op(x, kernel).sum())
+    # A sum's gradient asks for no outputs: that of the kernel is the only convolution.
+    assert convolutions(total, kernel) == library
+
+
+@pytest.mark.parametrize(("pixels", "kept"), [((10, 10), 0), ((10, 11), 1)])
+def test_inputs_of_large_images_are_computed_once(pixels, kept):
+    x, kernel = jnp.ones((2, *pixels, 5)), jnp.ones((3, 3, 5, 8))
+    layer = layers.Conv2D(8, 3)
+    total = jax.grad(lambda kernel: layer.convolution_op(x, kernel).sum())
+    assert jax.jit(total).lower(kernel).as_text().count("stablehlo.maximum") == kept
+
+
+def test_what_is_computed_once_is_given_back_bit_for_bit():
+    special = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -3e38, 1.5]
+    x = np.array(special, "float32").reshape(1, 2, 2, 2)
+    # XLA takes numbers below the smallest normal one for 0 on a CPU, in any maximum.
+    wanted = np.where(np.abs(x) < np.finfo("float32").tiny, np.copysign(0, x), x)
+    found = np.asarray(layers._once(jnp.asarray(x)))
+    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(np.signbit(found), np.signbit(wanted))
+
+
+def test_the_gradient_of_a_bias_adds_up_many_numbers_exactly():
+    g = RNG.random((64, 48, 48, 3)).astype("float32")
+    exact = g.astype("float64").sum((0, 1, 2))
+    ours = jax.vjp(lambda b: layers._add_bias(jnp.zeros_like(g), b), jnp.zeros(3))[1](g)[0]
+    np.testing.assert_allclose(ours, exact, rtol=2e-6)
+
+
+DEPTHWISE = [
+    # channels, size of the map, kernel, and what else
+    (8, (4, 4), 4, {}),
+    (5, (3, 2), (3, 2), {"use_bias": False, "activation": "relu"}),
+    (4, (3, 3), 3, {"depth_multiplier": 3}),
+    (3, (1, 1), 1, {}),
+    # left to Keras
+    (4, (5, 4), 4, {}),
+    (4, (4, 4), 4, {"padding": "same"}),
+    (4, (5, 5), 3, {"dilation_rate": 2}),
+]
+
+
+@pytest.mark.parametrize(("channels", "size", "kernel", "more"), DEPTHWISE)
+def test_a_depthwise_convolution_and_its_gradients_are_those_of_keras(channels, size, kernel, more):
+    x = RNG.normal(size=(5, *size, channels)).astype("float32")
+    ours, stock = (
+        cls(kernel, **more) for cls in (layers.DepthwiseConv2D, keras.layers.DepthwiseConv2D)
+    )
+    compare(ours, stock, x)
+    close(ours(x), stock(x))
+
+
+@pytest.mark.parametrize(("size", "library"), [(4, 0), (5, 1)])
+def test_a_kernel_as_large_as_the_map_needs_no_convolution(size, library):
+    layer = layers.DepthwiseConv2D(4)
+    layer.build((None, size, size, 3))
+    assert convolutions(layer.call, jnp.ones((2, size, size, 3))) == library
+
+
+NORMALISATIONS = [
+    ((16, 6, 5, 8), {}),
+    ((64, 9), {"momentum": 0.9}),
+    ((7, 4, 3), {"scale": False}),
+    ((6, 5, 5, 4), {"center": False, "epsilon": 1e-2}),
+    ((6, 5, 5, 4), {"center": False, "scale": False}),
+    # left to Keras
+    ((6, 5, 4, 3), {"axis": 1}),
+    ((6, 5, 5, 4), {"renorm": True}),
+]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("shape", "more"), NORMALISATIONS)
+def test_batch_normalisation_its_gradients_and_its_means_are_those_of_keras(shape, more, training):
+    x = (3 + 2 * RNG.normal(size=shape)).astype("float32")
+    ours, stock = (
+        cls(**more) for cls in (layers.BatchNormalization, keras.layers.BatchNormalization)
+    )
+    for layer in (ours, stock):
+        layer.build(x.shape)
+    stock.set_weights([RNG.uniform(0.5, 2, size=w.shape) for w in stock.get_weights()])
+    ours.set_weights(stock.get_weights())
+    weight = RNG.normal(size=shape).astype("float32")
+    pairs = [values_and_gradients(layer, x, weight, training=training) for layer in (ours, stock)]
+    for a, b in zip(*pairs, strict=True):
+        close(a, b)
+    for layer in (ours, stock):
+        layer(x, training=training)
+    for a, b in zip(ours.get_weights(), stock.get_weights(), strict=True):
+        close(a, b)
+
+
+def test_batch_normalisation_far_from_zero_is_as_exact_as_keras():
+    x = (1000 + RNG.normal(size=(64, 24, 24, 4))).astype("float32")
+    exact = (x - x.mean((0, 1, 2), dtype="float64")) / x.std((0, 1, 2), dtype="float64")
+    off = {}
+    for name, cls in (
+        ("ours", layers.BatchNormalization),
+        ("Keras", keras.layers.BatchNormalization),
+    ):
+        layer = cls(epsilon=1e-7)
+        off[name] = np.abs(np.asarray(layer(x, training=True)) - exact).max()
+    assert off["ours"] < 2 * off["Keras"]
+
+
+def test_batch_normalisation_leaves_a_mask_and_a_frozen_layer_to_keras():
+    x = RNG.normal(size=(6, 5, 3)).astype("float32")
+    mask = RNG.random((6, 5)) < 0.5
+    ours, stock = layers.BatchNormalization(), keras.layers.BatchNormalization()
+    np.testing.assert_array_equal(
+        ours(x, training=True, mask=mask), stock(x, training=True, mask=mask)
+    )
+    ours.trainable = stock.trainable = False
+    np.testing.assert_array_equal(ours(x, training=True), stock(x, training=True))
 
 
 @pytest.mark.parametrize(("size", "library"), [(6, 0), (7, 1)])
@@ -101,15 +217,24 @@ def test_the_gradient_of_inputs_is_a_product_where_outputs_are_few(size, library
     assert convolutions(total, x) == library
 
 
+@pytest.mark.parametrize(
+    ("stock", "arguments"),
+    [
+        (keras.layers.Conv2D, (8, 3)),
+        (keras.layers.DepthwiseConv2D, (10,)),
+        (keras.layers.BatchNormalization, ()),
+    ],
+)
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "bfloat16", "float16"])
-def test_other_numbers_are_left_to_keras(dtype):
+def test_other_numbers_are_left_to_keras(dtype, stock, arguments):
     x = RNG.normal(size=(4, 10, 10, 8)).astype("float32")
-    ours, stock = (cls(8, 3, dtype=dtype) for cls in (layers.Conv2D, keras.layers.Conv2D))
-    for layer in (ours, stock):
+    theirs, ours = (cls(*arguments, dtype=dtype) for cls in (stock, layers.FAST[stock]))
+    for layer in (ours, theirs):
         layer.build(x.shape)
-    ours.set_weights(stock.get_weights())
-    np.testing.assert_array_equal(np.asarray(ours(x), "float32"), np.asarray(stock(x), "float32"))
-    assert ours(x).dtype == stock(x).dtype
+    ours.set_weights(theirs.get_weights())
+    a, b = (layer(x, training=True) if not arguments else layer(x) for layer in (ours, theirs))
+    np.testing.assert_array_equal(np.asarray(a, "float32"), np.asarray(b, "float32"))
+    assert a.dtype == b.dtype
 
 
 POOLS = [
@@ -204,7 +329,9 @@ def test_dropout_leaves_alone_what_is_not_trained(rate, more):
 
 @pytest.mark.parametrize(("stock", "ours"), PAIRS)
 def test_a_layer_is_written_and_named_as_keras_own(stock, ours):
-    arguments = {"Conv2D": (4, 3), "MaxPooling2D": (), "Dropout": (0.5,)}[stock.__name__]
+    arguments = {"Conv2D": (4, 3), "DepthwiseConv2D": (3,), "Dropout": (0.5,)}.get(
+        stock.__name__, ()
+    )
     keras.backend.clear_session()
     written = keras.saving.serialize_keras_object(ours(*arguments))
     keras.backend.clear_session()
