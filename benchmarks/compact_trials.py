@@ -31,7 +31,7 @@ from keras.layers import (
 
 from companion.experiments import experiment
 from companion.experiments.runs import write_text
-from companion.training import augmentation, layers
+from companion.training import layers
 
 OUTPUT = Path(__file__).resolve().parents[1] / "published" / "compact-trials.json"
 COMMON = {
@@ -53,6 +53,13 @@ TRIALS = {
     "5x5 first, 16 filters": ((16, *NARROW[1:]), 5, 0.3, {}),
     "5x5 first, flips, wider, less dropout": (WIDE, 5, 0.1, {"flips": True, "epochs": 8}),
     "the same, weaker changes": (WIDE, 5, 0.1, {"flips": True, "epochs": 8, "strength": 1.0}),
+    "the fourth line, again": (WIDE, 5, 0.1, {"flips": True, "epochs": 8}),
+    "the fourth line, changes of colour": (
+        WIDE,
+        5,
+        0.1,
+        {"flips": True, "epochs": 8, "colour": 1.0},
+    ),
 }
 
 
@@ -97,8 +104,7 @@ def attempt(name):
     x, y = prepared.x, prepared.class_ids
     train, held = prepared.train_rows, prepared.validation_rows
     keras.utils.set_random_seed(settings.seed)
-    changes = augmentation.layers(seed=settings.seed, strength=settings.strength)
-    model = layers.faster(build(filters, first, rate, changes))
+    model = layers.faster(build(filters, first, rate, experiment.changes(settings)))
     model.compile(
         experiment.optimizer(settings, steps=-(-len(train) // settings.batch_size)),
         loss="sparse_categorical_crossentropy",
@@ -118,6 +124,7 @@ def attempt(name):
         "images": len(train),
         "held_out": len(held),
         "val_accuracy": [round(float(v), 5) for v in history.history["val_accuracy"]],
+        "val_loss": [round(float(v), 5) for v in history.history["val_loss"]],
         "accuracy": [round(float(v), 5) for v in history.history["accuracy"]],
         "settings": {**COMMON, **more, "dropout": rate},
         "origin": prepared.data.origin,
@@ -138,7 +145,9 @@ def main():
         row = attempt(name)
         done = json.loads(arguments.output.read_text()) if arguments.output.exists() else []
         rows = [other for other in done if other["trial"] != name] + [row]
-        rows.sort(key=lambda row: list(TRIALS).index(row["trial"]))
+        # What was tried by earlier code, and is not tried again, stays at the end.
+        order = {name: place for place, name in enumerate(TRIALS)}
+        rows.sort(key=lambda row: order.get(row["trial"], len(order)))
         write_text(arguments.output, json.dumps(rows, indent=1) + "\n")
 
 

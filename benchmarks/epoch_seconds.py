@@ -52,11 +52,12 @@ def main():
         fraction=0.1,
         augment=True,
         strength=1.5,
+        colour=1.0,
         flips=True,
         schedule="cosine",
         weight_decay=0.02,
         learning_rate=3e-3,
-        epochs=24,
+        epochs=30,
     )
     prepared = experiment.prepare(settings, experiment.training_images(settings))
     if prepared.data.origin != "official":

@@ -37,6 +37,11 @@ def test_every_command_explains_itself(companion, command):
         (["train", "gtsrb-v1", "x", "--strength", "0"], "strength must be > 0, got 0"),
         (["train", "gtsrb-v1", "x", "--strength", "2"], "strength is that of augment: set augment"),
         (["train", "gtsrb-v1", "x", "--colour", "-1"], "colour must be >= 0, got -1.0"),
+        (
+            ["train", "gtsrb-v1", "x", "--augment", "--strength", "1.5", "--colour", "2"],
+            "colour must be <= 1.66667 with strength 1.5, got 2",
+        ),
+        (["train", "gtsrb-v1", "x", "--colour", "nan"], "colour must be >= 0, got nan"),
         (["train", "gtsrb-v1", "x", "--colour", "1"], "colour is of augment: set augment too"),
         (["train", "mnist-cnn", "x", "--augment"], "augment and flips are for traffic signs"),
         (["sweep", "grid.txt", "runs"], "grid must be a file with a cell a line, got grid.txt"),

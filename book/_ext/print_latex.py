@@ -403,7 +403,7 @@ def settle(app, config):
         "babel": r"\usepackage[english]{babel}",
         "fvset": rf"\fvset{{fontsize=\fontsize{{{CODE_POINTS}}}{{{CODE_POINTS * 1.2}}}}}",
         "sphinxsetup": "verbatimforcewraps=true,verbatimmaxunderfull=1",
-        "figure_align": "!htbp",  # below the cell that draws it, where there is room
+        "figure_align": "H",  # below the cell that draws it, and before what is said of it
         "preamble": PREAMBLE + BIBLIOGRAPHY,
         "maketitle": title_page(),
     }

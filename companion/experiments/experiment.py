@@ -8,6 +8,8 @@ from pathlib import Path
 from companion.experiments import budget as budgets
 from companion.experiments import runs
 
+# What `Settings.colour` multiplies; see `companion.training.augmentation.layers`.
+COLOUR = {"saturation": 0.4, "tint": 0.13, "shade": 0.33}
 SCHEDULES = ("constant", "cosine")
 
 
@@ -34,8 +36,8 @@ class Settings:
     strength : float
         Of `augment`: how many times its amounts are as large as they are by default; above 0.
     colour : float
-        Of `augment`: how strongly colours and light are changed, too, beyond what chapters do by
-        default; 0 leaves them alone, and 1 stands for the amounts of `COLOUR`.
+        Of `augment`: how strongly colours and light are changed, too; 0 leaves them alone, and 1
+        stands for the amounts of `COLOUR` times `strength`. Grey images have no saturation.
     flips : bool
         Add the images that legal flips make of training images; see `companion.data.flips`.
     learning_rate : float
@@ -88,8 +90,13 @@ class Settings:
             raise ValueError(
                 f"strength is that of augment: set augment too, or leave out {self.strength}"
             )
-        if self.colour < 0:
+        if not self.colour >= 0:
             raise ValueError(f"colour must be >= 0, got {self.colour}")
+        most = 1 / (self.strength * max(COLOUR["saturation"], COLOUR["tint"]))
+        if self.colour > most:
+            raise ValueError(
+                f"colour must be <= {most:g} with strength {self.strength:g}, got {self.colour:g}"
+            )
         if self.colour and not self.augment:
             raise ValueError(f"colour is of augment: set augment too, or leave out {self.colour}")
         if self.weight_decay < 0:
@@ -111,8 +118,6 @@ class Settings:
                 )
 
 
-# What `Settings.colour` multiplies; see `companion.training.augmentation.layers`.
-COLOUR = {"saturation": 0.4, "tint": 0.13, "shade": 0.33}
 EXPERIMENTS = {
     "mnist-dense": Settings("mnist-dense", 12, 128, 0.1, "image"),
     "mnist-cnn": Settings("mnist-cnn", 12, 128, 0.1, "image"),
@@ -482,6 +487,33 @@ def optimizer(settings, *, steps):
     return keras.optimizers.Adam(rate, weight_decay=settings.weight_decay or None)
 
 
+def changes(settings):
+    """Make the layers that change training images at random, if the settings ask for them.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Returns
+    -------
+    list of keras.layers.Layer
+        Empty without `Settings.augment`; see `companion.training.augmentation.layers`.
+
+    Examples
+    --------
+    >>> changes(settings("gtsrb-small"))
+    []
+    >>> len(changes(settings("gtsrb-small", augment=True, colour=1)))
+    5
+    """
+    if not settings.augment:
+        return []
+    from companion.training import augmentation
+
+    colour = {name: settings.colour * amount for name, amount in COLOUR.items()}
+    return augmentation.layers(seed=settings.seed, strength=settings.strength, **colour)
+
+
 def network(settings, shape):
     """Build the network that the settings ask for.
 
@@ -507,12 +539,6 @@ def network(settings, shape):
         return {"mnist-dense": models.mnist_dense, "mnist-cnn": models.mnist_cnn}[
             settings.experiment
         ]()
-    changes = ()
-    if settings.augment:
-        from companion.training import augmentation
-
-        colour = {name: settings.colour * amount for name, amount in COLOUR.items()}
-        changes = augmentation.layers(seed=settings.seed, strength=settings.strength, **colour)
     build = {
         "gtsrb-v1": models.gtsrb_v1,
         "gtsrb-v2": models.gtsrb_v2,
@@ -520,7 +546,7 @@ def network(settings, shape):
         "gtsrb-small": models.gtsrb_small,
         "gtsrb-compact": models.gtsrb_compact,
     }[settings.experiment]
-    model = build(shape, augmentation=changes)
+    model = build(shape, augmentation=changes(settings))
     if settings.experiment == "gtsrb-compact":  # its chapter comes after the one on these layers
         from companion.training import layers
 

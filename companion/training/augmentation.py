@@ -70,7 +70,8 @@ def layers(
         stay in 0 … 1.
     shade : float
         Natural logarithm, at most, of how many times as bright or dark an image becomes from its
-        middle to each of its four edges; in 0 … 5. Values stay in 0 … 1.
+        middle to the middle of each edge, and twice that in a corner; in 0 … 5. Values stay in
+        0 … 1.
     strength : float
         All amounts above are multiplied by it, and then have to be in their range; at least 0.
     seed : int, optional
@@ -412,9 +413,8 @@ class RandomColour(_Random):
     Examples
     --------
     >>> images = np.array([0.2, 0.4, 0.6], dtype="float32").reshape(1, 1, 1, 3)
-    >>> changed = np.asarray(RandomColour(saturation=0.5, seed=0)(images, training=True)).ravel()
-    >>> f"{changed.mean():.2f}", bool(changed[2] - changed[0] == 0.4)
-    ('0.40', False)
+    >>> np.asarray(RandomColour(saturation=0.9, seed=0)(images, training=True)).ravel().round(2)
+    array([0.04, 0.4 , 0.76], dtype=float32)
     """
 
     amounts = ("saturation", "tint")
@@ -459,9 +459,8 @@ class RandomShade(_Random):
     Examples
     --------
     >>> images = np.full((1, 1, 3, 1), 0.5, dtype="float32")
-    >>> changed = np.asarray(RandomShade(0.5, seed=0)(images, training=True)).ravel()
-    >>> bool(changed[1] == 0.5), f"{changed[0] * changed[2]:.2f}"
-    (True, '0.25')
+    >>> np.asarray(RandomShade(0.5, seed=0)(images, training=True)).ravel().round(2)
+    array([0.32, 0.5 , 0.78], dtype=float32)
     """
 
     amounts = ("shade",)

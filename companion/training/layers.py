@@ -67,11 +67,11 @@ def _total(x):
     """Add up a (N, ..., C) array to (C,).
 
     XLA adds over several axes by a loop of its own that takes several times as long as a product
-    with ones. Added up image by image first, the sums are short, and exact to a few units in the
-    last place.
+    with ones. Images are added up first, so that the sums are short: the error is a few units in
+    the last place of the sum of absolute values.
     """
     count = x.shape[0]
-    image = jnp.ones((1, count), x.dtype) @ x.reshape(count, -1)
+    image = jnp.ones((1, count), x.dtype) @ x.reshape(count, math.prod(x.shape[1:]))
     return image.reshape(-1, x.shape[-1]).sum(0)
 
 
@@ -80,7 +80,7 @@ def _once(x):
 
     What is cheap, such as ReLU, XLA computes again in each place that reads it. In a transposition,
     which the gradient of a kernel begins with, that takes several times as long as to read it.
-    Reductions it computes once, so this is the larger of x and minus infinity.
+    Reductions that are read twice it computes once, so this is the larger of x and minus infinity.
     """
     first = np.array([True, False]).reshape(2, *[1] * x.ndim)
     least = np.asarray(-np.inf, x.dtype)
@@ -192,10 +192,10 @@ class Conv2D(keras.layers.Conv2D):
     """Compute a 2D convolution as `keras.layers.Conv2D` does.
 
     Takes the same arguments. For float32 and float64, "channels_last", stride 1, without dilation
-    or groups, three things have a fast way: outputs and the kernel's gradient where a window holds
-    up to 36 values, the gradient of the inputs where a map of outputs has up to 16 places, and the
-    gradient of the bias. Results agree with Keras' to rounding. Taught in the chapter
-    *How fast, and why*.
+    or groups, these have a fast way: outputs and the kernel's gradient where a window holds up to
+    36 values, that gradient for longer windows where an image has more than 100 pixels, the
+    gradient of the inputs where a map of outputs has up to 16 places, and that of the bias.
+    Results agree with Keras' to rounding. Taught in the chapter *How fast, and why*.
 
     Examples
     --------
@@ -289,11 +289,10 @@ def _normalise_back(epsilon, kept, gradients):
     count = x.size // x.shape[-1]
     of_beta = _total(g)
     of_gamma = _total(g * (x - mean)) * inverse
-    # gamma / deviation * (g - mean of g - normalised x * mean of (g * normalised x)), ordered so
-    # that each number of x and g is multiplied once.
+    # gamma / deviation * (g - mean of g - normalised x * mean of (g * normalised x))
     factor = gamma * inverse
     slope = factor * inverse * of_gamma / count
-    of_x = g * factor - x * slope + (mean * slope - factor * of_beta / count)
+    of_x = (g - of_beta / count) * factor - (x - mean) * slope
     return of_x, of_gamma, of_beta
 
 
