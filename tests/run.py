@@ -11,7 +11,8 @@ Seven groups, each a pytest run of its own:
 6. every cell of the chapters that open data, through nbval, on the real images where they are:
    the site ran all chapters on the stand-ins;
 7. the job files, on a Slurm and an OAR that the tests start (as root, after
-   ``bash tests/hpc/install.sh`` on Debian).
+   ``bash tests/hpc/install.sh`` on Debian). They wait more than they compute, and so begin with
+   the fourth group; what they print comes at the end.
 
 ``REQUIRE_ALL=1`` makes a skip a failure.
 """
@@ -21,7 +22,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,9 +35,14 @@ OPENS = re.compile(r"open_dataset|cooked_data|training_images|sweep\.|companion 
 NOTEBOOKS = ROOT / "_build" / "nbval" / "book"
 
 
-def pytest(*words):
-    """Run pytest from the repository's root; return its exit status."""
-    return subprocess.run([sys.executable, "-m", "pytest", *words], cwd=ROOT).returncode
+def pytest(*words, output=None):
+    """Run pytest from the repository's root; return its exit status.
+
+    What it prints goes into the file `output`, if one is given.
+    """
+    command = [sys.executable, "-m", "pytest", *words]
+    errors = None if output is None else subprocess.STDOUT
+    return subprocess.run(command, cwd=ROOT, stdout=output, stderr=errors).returncode
 
 
 def convert_chapters():
@@ -52,6 +60,18 @@ def convert_chapters():
         (NOTEBOOKS.parent / name).symlink_to(ROOT / name)
 
 
+def run(groups, failed):
+    """Run the groups one after the other, note which failed, and give the seconds of each."""
+    times = {}
+    for name, group in groups.items():
+        print(f"\n== {name} ==", flush=True)
+        began = time.perf_counter()
+        if group():
+            failed.append(name)
+        times[name] = time.perf_counter() - began
+    return times
+
+
 def main():
     """Run the groups; exit with 1 if one failed."""
     start = time.perf_counter()
@@ -62,22 +82,34 @@ def main():
     failed = []
     quick = "not book and not browser and not cluster"
     beside = ("-q", "-n", "2", "--dist", "loadfile", "--durations", "5")
-    groups = {
-        "unit tests": lambda: pytest("-q", "-n", "2", "-m", quick),
-        "in Chromium": lambda: pytest("-q", "-n", "2", "-m", "browser", "tests/web", "tests/book"),
-        "the site": lambda: pytest("-q", "-m", "book", SITE),
-        "what else": lambda: pytest(*beside, "-m", "book", "--ignore", SITE, "--ignore", PAGES),
-        "its pages": lambda: pytest("-q", "-n", "2", "-m", "book", PAGES),
-        "every cell": lambda: (convert_chapters(), pytest_cells())[1],
-        "clusters": lambda: pytest("-q", "-m", "cluster", "--durations", "5", "tests/hpc"),
-    }
-    times = {}
-    for name, group in groups.items():
-        print(f"\n== {name} ==", flush=True)
-        began = time.perf_counter()
-        if group():
-            failed.append(name)
-        times[name] = time.perf_counter() - began
+    with tempfile.TemporaryFile("w+") as said, ThreadPoolExecutor(1) as thread:
+        clusters = ("-q", "-m", "cluster", "--durations", "5", "tests/hpc")
+        later = []
+
+        def what_else():
+            later.append(thread.submit(pytest, *clusters, output=said))
+            return pytest(*beside, "-m", "book", "--ignore", SITE, "--ignore", PAGES)
+
+        def what_clusters_said():
+            status = later[0].result()
+            said.seek(0)
+            print(said.read(), end="")
+            return status
+
+        times = run(
+            {
+                "unit tests": lambda: pytest("-q", "-n", "2", "-m", quick),
+                "in Chromium": lambda: pytest(
+                    "-q", "-n", "2", "-m", "browser", "tests/web", "tests/book"
+                ),
+                "the site": lambda: pytest("-q", "-m", "book", SITE),
+                "what else": what_else,
+                "its pages": lambda: pytest("-q", "-n", "2", "-m", "book", PAGES),
+                "every cell": lambda: (convert_chapters(), pytest_cells())[1],
+                "clusters": what_clusters_said,
+            },
+            failed,
+        )
     print("\n== summary ==")
     for name, seconds in times.items():
         print(f"  {name:<12} {seconds:5.0f} s  {'FAILED' if name in failed else 'passed'}")

@@ -20,7 +20,7 @@ def run(monkeypatch):
 def test_a_group_that_fails_or_runs_nothing_fails_the_whole(run, monkeypatch, failing, status):
     groups = []
 
-    def pytest_run(*words):
+    def pytest_run(*words, output=None):
         groups.append(words)
         return status if len(groups) - 1 == failing else 0
 
@@ -30,6 +30,25 @@ def test_a_group_that_fails_or_runs_nothing_fails_the_whole(run, monkeypatch, fa
         run.main()
     assert len(groups) == 7
     assert ended.value.code == (0 if failing is None else 1)
+
+
+def test_what_runs_beside_others_is_printed_at_the_end(run, monkeypatch, capfd):
+    monkeypatch.setattr(run, "convert_chapters", lambda: None)
+    asked = []
+
+    def pytest_run(*words, output=None):
+        asked.append(words)
+        if output:
+            output.write("what the clusters said\n")
+            output.flush()
+        return 0
+
+    monkeypatch.setattr(run, "pytest", pytest_run)
+    with pytest.raises(SystemExit):
+        run.main()
+    said = capfd.readouterr().out
+    assert said.index("== clusters ==") < said.index("what the clusters said")
+    assert len(asked) == 7
 
 
 def test_chapters_are_converted_a_second_time(run, monkeypatch, tmp_path):
