@@ -14,7 +14,6 @@ from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 NUMBER = re.compile(r"[-+−×$ ]*\d[\d.,:e+\- ]*(%| s| MB| points)?|nan|—|")
-MINUS = re.compile(r"(?<![\w.])-(?=\d)")  # not that of an exponent
 BOXES = re.compile("[─-╿]")  # what tables are drawn with where there is nothing but letters
 # A whole line that hands a number on, and the import that it needs.
 MACHINERY = re.compile(r"^(glue\(.*\)|from myst_nb import glue)[ \t]*$\n?", re.MULTILINE)
@@ -176,8 +175,6 @@ def _table(element):
 
 
 def _entry(text, number):
-    if number:
-        text = MINUS.sub("−", text)
     entry = nodes.entry("", nodes.paragraph("", text))
     if number:
         entry["classes"].append("number")
