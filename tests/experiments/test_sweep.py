@@ -48,6 +48,7 @@ ALL = [
         scale=[None, 0.25],
         seed=[0, 7],
     ),
+    *sweep.grid(experiment="gtsrb-compact", augment=True, strength=[1.0, 1.5], colour=[0.0, 0.5]),
     *sweep.grid(experiment="mnist-cnn", epochs=[1, 12], batch_size=[32, 128], fraction=[0.1, 0.2]),
 ]
 
