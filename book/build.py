@@ -124,6 +124,7 @@ def run_chapters(cache):
     shutil.rmtree(OUTPUT / "runs", ignore_errors=True)
     os.environ["COMPANION_RUNS"] = str(OUTPUT / "runs")
     os.environ["COMPANION_LEARNER"] = ""  # the site asks everyone the same, whoever builds it
+    cache_key.draw_for_print()
     assert get_cache(cache).db  # makes the tables now: two chapters that both do would collide
     failed, memory = [], 0.0
     # A fork would copy the threads' locks of whatever is loaded here; a fresh interpreter has none.

@@ -28,6 +28,7 @@ def test_the_promised_runs_are_there():
             "gtsrb-small",
             "gtsrb-small-augmented",
             "gtsrb-compact",
+            "gtsrb-colours",
             "gtsrb-flips",
             "gtsrb-pooled",
             "gtsrb-strides",

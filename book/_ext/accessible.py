@@ -4,6 +4,7 @@
 - pandas writes a style into each table, headers without a scope, and empty headers.
 - docutils puts lists into paragraphs, where a docstring says more than one thing about a result.
 - docutils gives the entries of the bibliography a role that is deprecated.
+- Words of code are broken after hyphens.
 - MyST-NB writes paragraphs into the line that unfolds a cell, and a name over its words.
 """
 
@@ -14,6 +15,8 @@ from bs4 import BeautifulSoup
 from docutils import nodes
 from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx.transforms.post_transforms import SphinxPostTransform
+
+SHORT = 24  # letters of a word of code that a line of a phone has room for
 
 
 def mend_table(html):
@@ -47,6 +50,11 @@ class Mend(SphinxPostTransform):
         for paragraph in list(self.document.findall(nodes.paragraph)):
             if any(map(is_block, paragraph)):
                 paragraph.replace_self(list(paragraphs(paragraph.children)))
+        for literal in self.document.findall(nodes.literal):
+            words = literal.astext().split()
+            # Browsers break after hyphens: --weight-decay would end a line as --weight-.
+            if any("-" in word for word in words) and max(map(len, words)) <= SHORT:
+                literal["classes"].append("whole")
         for raw in self.document.findall(nodes.raw):
             if "html" in raw.get("format", "") and "<table" in raw.astext():
                 mended = mend_table(raw.astext())

@@ -56,7 +56,18 @@ def digest():
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
+def draw_for_print():
+    """Have kernels keep each figure as a PDF too: lines and letters, not the dots of a screen."""
+    place = ROOT / "_build" / "ipython"
+    profile = place / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    settings = 'get_config().InlineBackend.figure_formats = {"png", "pdf"}\n'
+    (profile / "ipython_kernel_config.py").write_text(settings)
+    os.environ["IPYTHONDIR"] = str(place)
+
+
 def set_cache_path(app, config):
+    draw_for_print()
     config.nb_execution_cache_path = str(cache_path())
 
 

@@ -37,6 +37,8 @@ def executed(app, page):
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [each for each in cell.outputs if not is_record(each)]
+            for output in cell.outputs:
+                output.get("data", {}).pop("application/pdf", None)  # the PNG beside it is shown
     notebook.metadata.pop("source_map", None)
     return notebook
 

@@ -16,7 +16,7 @@ from chapter_facts import ROMAN
 from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
-from print_outputs import BOXES, for_print
+from print_outputs import BOXES, WIDE, for_print
 from sphinx import addnodes
 from sphinx.builders.epub3 import Epub3Builder
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -168,7 +168,25 @@ def mathml(source, block):
     for node in tree.iter(f"{{{MATHML}}}msub"):
         if node[0].tag == f"{{{MATHML}}}munder":
             node.tag = node[0].tag  # what is said of an underbrace stands below it, not beside
+    for row in list(tree.iter()):
+        space_functions(row)
     return ET.tostring(tree, encoding="unicode")
+
+
+def space_functions(row):
+    """Set the thin spaces that TeX has around the names of functions, and MathML readers leave out.
+
+    Without them the logarithm of 10 reads as a logarithm to the base 10.
+    """
+    inner = [None, *row, None]
+    for before, name, applied, after in zip(inner, inner[1:], inner[2:-1], inner[3:], strict=False):
+        if applied.text != "\u2061" or name.tag != f"{{{MATHML}}}mi":
+            continue
+        if before is not None and (before.tag != f"{{{MATHML}}}mo" or before.text in (")", "]")):
+            row.insert(list(row).index(name), ET.Element(f"{{{MATHML}}}mspace", width="0.17em"))
+        if after is not None and after.text not in ("(", "["):
+            space = ET.Element(f"{{{MATHML}}}mspace", width="0.17em")
+            row.insert(list(row).index(applied) + 1, space)
 
 
 def visit_inline(self, node):
@@ -221,7 +239,8 @@ class Unclick(SphinxPostTransform):
         for node in dict.fromkeys(buttons):  # a button is a link in a link
             remove_with_what_it_empties(node)
         for node in self.document.findall(nodes.literal_block):
-            if BOXES.search(node.astext()):
+            widest = max(map(len, node.astext().splitlines()), default=0)
+            if BOXES.search(node.astext()) and widest > WIDE:
                 node["classes"].append("boxes")
         for node in self.document.findall(nodes.Element):
             if "classes" in node:

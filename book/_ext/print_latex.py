@@ -25,7 +25,7 @@ SKIPPED = ("book/glossary#term-", "book/companion#companion.")  # words, not pla
 FONTS = r"""
 \setmainfont{TeX Gyre Pagella}
 \setsansfont{DejaVu Sans}[Scale=0.85]
-\setmonofont{DejaVu Sans Mono}[Scale=0.82]
+\setmonofont{DejaVu Sans Mono}[Scale=0.82,HyphenChar=None]
 \usepackage{unicode-math}
 \setmathfont{TeX Gyre Pagella Math}
 \newfontfamily\signs{DejaVu Sans}[Scale=0.9]
@@ -94,6 +94,7 @@ OUTPUT = r"\sphinxsetup{VerbatimColor={rgb}{1,1,1},VerbatimBorderColor={rgb}{.9,
 
 # In a table that does not fit, a short word keeps its column wide enough, and is not divided.
 NARROW = r"\setlength{\tymin}{75pt}\setlength{\tabcolsep}{3.5pt}\hyphenpenalty=10000"
+RIGHT = r">{\raggedleft\arraybackslash}"
 PAGE_POINTS = 440  # width of the text, less than it is: headings have wider letters
 COLUMNS = 98  # letters of code in a line of that width, in an admonition
 CODE_POINTS = 9
@@ -319,7 +320,10 @@ class FitTables(SphinxPostTransform):
                 table["classes"].append("longtable")
                 if not fits:
                     shares = [max(a, min(b, 45)) for a, b in zip(least, widths, strict=True)]
-                    spec = "".join(rf"\X{{{share}}}{{{sum(shares)}}}" for share in shares)
+                    spec = "".join(
+                        rf"{RIGHT if number else ''}\X{{{share}}}{{{sum(shares)}}}"
+                        for share, number in zip(shares, numeric, strict=True)
+                    )
             position = table.parent.index(table)
             table.parent.insert(position + 1, raw(r"\endgroup"))
             table.parent.insert(position, addnodes.tabular_col_spec(spec=f"{{{spec}}}"))

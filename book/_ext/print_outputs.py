@@ -5,6 +5,8 @@ poorer text. LaTeX cannot read HTML at all, and an epub must not hold a style sh
 a page. Here tables, lists and paragraphs of such outputs become what a chapter would have written.
 """
 
+import ast
+import itertools
 import re
 
 from bs4 import BeautifulSoup, NavigableString
@@ -13,11 +15,11 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
-NUMBER = re.compile(r"[-+−×$ ]*\d[\d.,:e+\- ]*(%| s| MB| points)?|nan|—|")
+NUMBER = re.compile(r"[-+−×$ ]*\d[\d.,:e+\- ]*(%| s| MB| points)?|nan|—|not \w+|")
 BOXES = re.compile("[─-╿]")  # what tables are drawn with where there is nothing but letters
-# A whole line that hands a number on, and the import that it needs.
-MACHINERY = re.compile(r"^(glue\(.*\)|from myst_nb import glue)[ \t]*$\n?", re.MULTILINE)
-THIS_PAGE = re.compile(r"\b([Tt])his page\b")
+HANDED = re.compile(r"\bglue\b")
+THIS_PAGE = re.compile(r"(\b[Oo]n )?\b([Tt])his page\b")
+IN_FOR_ON = {"On ": "In ", "on ": "in ", None: ""}
 CODE = (nodes.literal, nodes.literal_block, nodes.raw, nodes.math, nodes.math_block)
 WIDE = 60  # letters in a row of a table that is too wide for the small page of an epub
 INLINE = {
@@ -202,6 +204,40 @@ class TakeNodes(SphinxPostTransform):
                 logger.warning("%s", error, location=bundle)
 
 
+def this_chapter(text):
+    """Call a page of the site a chapter."""
+    return THIS_PAGE.sub(lambda found: f"{IN_FOR_ON[found[1]]}{found[2]}his chapter", text)
+
+
+def without_machinery(code):
+    """Leave out the statements that hand numbers on, and loops that do nothing else."""
+    try:
+        tree = ast.parse(code)
+    except SyntaxError:  # a magic of IPython
+        return code.strip("\n")
+    lines = code.splitlines(keepends=True)
+    for statement in superfluous(tree.body):
+        lines[statement.lineno - 1 : statement.end_lineno] = [
+            "" for _ in range(statement.lineno, statement.end_lineno + 1)
+        ]
+    return "".join(lines).strip("\n")
+
+
+def superfluous(statements):
+    """Find what `without_machinery` leaves out."""
+    for statement in statements:
+        if isinstance(statement, ast.For | ast.If | ast.With):
+            parts = [statement.body, getattr(statement, "orelse", [])]
+            found = [list(superfluous(part)) for part in parts]
+            if found == parts:
+                yield statement
+            # A body that loses all its statements would be no Python.
+            elif all(some != part or not part for some, part in zip(found, parts, strict=True)):
+                yield from itertools.chain(*found)
+        elif ast.unparse(statement).startswith(("glue(", "from myst_nb import ")):
+            yield statement
+
+
 class ReadAsBook(SphinxPostTransform):
     """Leave out what only the site's build is told, and call a page of the site a chapter.
 
@@ -216,18 +252,17 @@ class ReadAsBook(SphinxPostTransform):
             return
         for block in list(self.document.findall(nodes.literal_block)):
             inputs = "cell_input" in block.parent.get("classes", ())
-            if inputs and MACHINERY.search(block.astext()):
+            if inputs and HANDED.search(block.astext()):
                 self.leave_out(block)
         for text in list(self.document.findall(nodes.Text)):
-            said = THIS_PAGE.sub(r"\1his chapter", text)
+            said = this_chapter(text).replace("✅", "✓")  # few readers have a font for the first
             if said != text and not isinstance(text.parent, CODE):
                 text.parent.replace(text, nodes.Text(said))
 
     @staticmethod
     def leave_out(block):
         """Take the lines from a cell, and the cell away where nothing else stands in it."""
-        lines = block.astext().splitlines(keepends=True)
-        kept = "".join(line for line in lines if not MACHINERY.match(line)).strip("\n")
+        kept = without_machinery(block.astext())
         if kept:
             again = block.deepcopy()
             again.rawsource, again.children = kept, []

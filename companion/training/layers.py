@@ -8,30 +8,30 @@ a network, or let `faster` do it. Taught in the chapter *How fast, and why*.
 
 What Keras on JAX spends its time on there, and what is done here instead:
 
-===================  =============================================  ==============================
-operation            where                                          here
-===================  =============================================  ==============================
-maximum              windows that do not overlap, no padding, up    one bit for each place that
-                     to 16 values                                   holds the maximum, not a second
-                                                                    search in the gradient
-convolution          stride 1, windows of up to 36 values, such as  windows as rows (im2col), one
-                     3×3 on four channels                           matrix product; another for the
-                                                                    gradient of the kernel
-gradient of inputs   stride 1, maps of up to 16 places              matrix product, then rows
-                                                                    added back into their windows
-                                                                    (col2im)
-gradient of a        stride 1, longer windows, images of more than  the inputs are computed once,
-kernel               100 pixels                                     and kept, not a second time
-                                                                    while they are transposed
-sum over images and  gradients of biases; mean, variance and        a product with ones; the
-pixels               gradients of batch normalisation over the      gradient of the normalisation
-                     last axis                                      written out
-depthwise            kernels as large as the map                    a product of numbers, and a sum
-convolution
-dropout              always                                         random bits from a few
-                                                                    multiplications, not twenty
-                                                                    rounds of threefry
-===================  =============================================  ==============================
+==================  =============================================  ==============================
+operation           where                                          here
+==================  =============================================  ==============================
+maximum             windows that do not overlap, no padding, up    one bit for each place that
+                    to 16 values                                   holds the maximum, not a
+                                                                   second search in the gradient
+convolution         stride 1, windows of up to 36 values, such as  windows as rows (im2col), one
+                    3×3 on four channels                           matrix product; another for
+                                                                   the gradient of the kernel
+gradient of inputs  stride 1, maps of up to 16 places              matrix product, then rows
+                                                                   added back into their windows
+                                                                   (col2im)
+gradient of kernel  stride 1, longer windows, images of more than  the inputs are computed once,
+                    100 pixels                                     and kept, not a second time
+                                                                   while they are transposed
+sum over images     also over pixels: gradients of biases; mean,   a product with ones; the
+                    variance and gradients of batch normalisation  gradient of the normalisation
+                    over the last axis                             written out
+depthwise           kernels as large as the map                    a product of numbers, and a
+                                                                   sum
+dropout             always                                         random bits from a few
+                                                                   multiplications, not twenty
+                                                                   rounds of threefry
+==================  =============================================  ==============================
 
 All other convolutions are XLA's, which are fast where `companion.training.runtime` leaves YNNPACK
 out, and slow in a loop (`jax.lax.scan`, as in `companion.training.vectorised`). The limits come

@@ -10,9 +10,11 @@ import pytest
 from bs4 import BeautifulSoup
 from docutils import nodes
 from fontTools import ttLib
+from pybtex.database import parse_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book" / "_ext"))
 import accessible
+import bibliography_order
 import blocks
 import lean
 
@@ -105,3 +107,14 @@ def test_scripts_that_come_late_come_in_their_order():
     line = lean.later(["a.js", "b.js"])
     assert '["a.js", "b.js"]' in line
     assert "async: false" in line
+
+
+def test_names_are_looked_up_without_braces_and_accents():
+    bib = parse_file(Path(__file__).resolve().parents[2] / "book" / "references.bib")
+    found = bibliography_order.ByName().sort(bib.entries.values())
+    first = [entry.persons["author"][0] for entry in found]
+    names = [" ".join(map(str, p.rich_prelast_names + p.rich_last_names)) for p in first]
+    plain = [bibliography_order.plain(name).lower() for name in names]
+    assert {"European Union", "Çiçek"} <= set(names)
+    assert len(plain) > 80
+    assert plain == sorted(plain)

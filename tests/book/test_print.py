@@ -67,7 +67,14 @@ def cell(code, *outputs):
     [
         ('a = 1\nglue("a", f"{a:.1f}", display=False)\na', "a = 1\na"),
         ("import os\nfrom myst_nb import glue\nimport sys", "import os\nimport sys"),
-        ('for n in "ab":\n    glue(n, 1)', 'for n in "ab":\n    glue(n, 1)'),
+        ('for n in "ab":\n    glue(n, 1)\n3', "3"),
+        (
+            'for n in "ab":\n    a = n\n    glue(\n        n, a\n    )\n3',
+            'for n in "ab":\n    a = n\n3',
+        ),
+        ("if a:\n    for n in b:\n        glue(n, 1)\nelse:\n    glue(n, 2)\n3", "3"),
+        ("if a:\n    glue(n, 1)\nelse:\n    b = 1", "if a:\n    glue(n, 1)\nelse:\n    b = 1"),
+        ("%time glue\n", "%time glue"),
         ("unglue(1)", "unglue(1)"),
     ],
 )
@@ -113,6 +120,20 @@ def test_formulas_of_the_book_have_mathml(extensions, source, held):
     assert tags >= set(held)
     assert "msub" not in tags
     assert tree.get("alttext")
+
+
+@pytest.mark.parametrize(
+    ("source", "tags"),
+    [
+        (r"\log 10", ["mi", "mo", "mspace", "mn"]),
+        (r"m\cos x", ["mi", "mspace", "mi", "mo", "mspace", "mi"]),
+        (r"-\log(p)", ["mo", "mi", "mo", "mo", "mi", "mo"]),
+        (r"(a)\log p", ["mo", "mi", "mo", "mspace", "mi", "mo", "mspace", "mi"]),
+    ],
+)
+def test_names_of_functions_stand_apart_as_tex_sets_them(extensions, source, tags):
+    tree = ET.fromstring(extensions[1].mathml(source, block=False))
+    assert [each.tag.rpartition("}")[2] for each in tree] == tags
 
 
 def test_a_site_offers_the_files_that_are_there_and_no_other(extensions, tmp_path):

@@ -85,8 +85,10 @@ def test_a_page_is_open_to_all(chromium, axe, page):
     faults["console"] = said.copy()
     faults["other sites"] = [u for u in asked if not u.startswith(("file:", "data:", "blob:"))]
     asked += tab.evaluate("[...document.images].map(image => image.src)")  # those far below too
-    total, pictures = transferred(url for url in asked if url.startswith("file:"))
-    print(f"{page}: {total - pictures:,} bytes and {pictures:,} of pictures")  # pytest -rP shows it
+    files = {url for url in asked if url.startswith("file:")}
+    total, pictures = transferred(files)
+    # pytest -rP shows it
+    print(f"{page}: {len(files)} files, {total - pictures:,} bytes and {pictures:,} of pictures")
     if total - pictures >= 1e6 or total >= 2e6:
         faults["bytes"] = f"{total - pictures:,} and {pictures:,} of pictures"
     faults["icons"] = tab.evaluate("looks.blank()")

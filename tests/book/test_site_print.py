@@ -3,6 +3,7 @@
 Named so that it comes after test_site.py, which runs the chapters and builds the site.
 """
 
+import importlib.util
 import os
 import re
 import shutil
@@ -17,6 +18,9 @@ import yaml
 from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[2]
+spec = importlib.util.spec_from_file_location("kept", ROOT / "book/_ext/print_outputs.py")
+print_outputs = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(print_outputs)
 SITE = ROOT / "_build" / "html"
 PDF = ROOT / "_build" / "from-kernel-to-cluster.pdf"
 EPUB = PDF.with_suffix(".epub")
@@ -74,10 +78,11 @@ def site():
 def as_printed(soup):
     """Change what a book says otherwise than a site: see ``print_outputs.ReadAsBook``."""
     for code in soup.select(".cell_input pre"):
-        code.string = re.sub(r"(?m)^(glue\(.*\)|from myst_nb import glue)\s*$", "", code.get_text())
+        if "glue" in code.get_text():
+            code.string = print_outputs.without_machinery(code.get_text())
     for text in soup.find_all(string=re.compile(r"\b[Tt]his page\b")):
         if not text.find_parent(["pre", "code"]):
-            text.replace_with(re.sub(r"\b([Tt])his page\b", r"\1his chapter", text))
+            text.replace_with(print_outputs.this_chapter(text))
 
 
 @pytest.fixture(scope="module")
