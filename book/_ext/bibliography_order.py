@@ -1,13 +1,11 @@
 """Order the bibliography as a reader looks a name up.
 
-pybtex compares names as the file writes them: braces, which keep the name of an institution whole,
-and letters with accents come after Z.
+pybtex compares names as the file writes them, where the braces that keep an institution's name
+whole come after Z, and so do letters with accents.
 """
 
-import codecs
 import unicodedata
 
-import latexcodec  # noqa: F401  (makes the codec "ulatex" known)
 from pybtex.plugin import register_plugin
 from pybtex.style.formatting.alpha import Style
 from pybtex.style.sorting.author_year_title import SortingStyle
@@ -20,7 +18,9 @@ class ByName(SortingStyle):
 
     def person_key(self, person):
         """Give what a name is compared by."""
-        return plain(super().person_key(person))
+        last = person.rich_prelast_names + person.rich_last_names
+        first = person.rich_first_names + person.rich_middle_names
+        return plain("  ".join(" ".join(map(str, names)) for names in (last, first)))
 
 
 class Names(Style):
@@ -30,9 +30,8 @@ class Names(Style):
 
 
 def plain(name):
-    """Give a name of a ``.bib`` file without braces, commands and accents."""
-    read = codecs.decode(name, "ulatex").translate({ord(brace): None for brace in "{}"})
-    letters = unicodedata.normalize("NFKD", read)
+    """Give a name in small letters without accents."""
+    letters = unicodedata.normalize("NFKD", name.lower())
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 

@@ -238,6 +238,10 @@ class Unclick(SphinxPostTransform):
                 node.replace_self(nodes.paragraph("", "", nodes.strong("", node.astext())))
         for node in dict.fromkeys(buttons):  # a button is a link in a link
             remove_with_what_it_empties(node)
+        if self.app.builder.name == "epub":
+            for text in list(self.document.findall(nodes.Text)):
+                if "✅" in text:  # few readers have a font for it; LaTeX has `print_latex.SIGNS`
+                    text.parent.replace(text, nodes.Text(text.replace("✅", "✓")))
         for node in self.document.findall(nodes.literal_block):
             widest = max(map(len, node.astext().splitlines()), default=0)
             if BOXES.search(node.astext()) and widest > WIDE:

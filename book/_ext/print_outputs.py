@@ -216,11 +216,23 @@ def without_machinery(code):
     except SyntaxError:  # a magic of IPython
         return code.strip("\n")
     lines = code.splitlines(keepends=True)
-    for statement in superfluous(tree.body):
-        lines[statement.lineno - 1 : statement.end_lineno] = [
-            "" for _ in range(statement.lineno, statement.end_lineno + 1)
-        ]
+    # A line goes whole or not at all: it may hold another statement, after a semicolon.
+    gone = list(superfluous(tree.body))
+    others = set(statements_within(tree)) - {
+        each for part in gone for each in statements_within(part)
+    }
+    shared = {number for each in others for number in (each.lineno, each.end_lineno)}
+    for statement in gone:
+        numbers = range(statement.lineno, statement.end_lineno + 1)
+        if shared.isdisjoint((statement.lineno, statement.end_lineno)):
+            lines[statement.lineno - 1 : statement.end_lineno] = ["" for _ in numbers]
     return "".join(lines).strip("\n")
+
+
+def statements_within(tree):
+    """List the statements of a tree, its own among them, that hold no others."""
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+    return [node for node in found if not hasattr(node, "body")]
 
 
 def superfluous(statements):
@@ -255,7 +267,7 @@ class ReadAsBook(SphinxPostTransform):
             if inputs and HANDED.search(block.astext()):
                 self.leave_out(block)
         for text in list(self.document.findall(nodes.Text)):
-            said = this_chapter(text).replace("✅", "✓")  # few readers have a font for the first
+            said = this_chapter(text)
             if said != text and not isinstance(text.parent, CODE):
                 text.parent.replace(text, nodes.Text(said))
 

@@ -114,7 +114,8 @@ def test_names_are_looked_up_without_braces_and_accents():
     found = bibliography_order.ByName().sort(bib.entries.values())
     first = [entry.persons["author"][0] for entry in found]
     names = [" ".join(map(str, p.rich_prelast_names + p.rich_last_names)) for p in first]
-    plain = [bibliography_order.plain(name).lower() for name in names]
+    assert bibliography_order.plain("Çiçek") == "cicek"
+    plain = [bibliography_order.plain(name) for name in names]
     assert {"European Union", "Çiçek"} <= set(names)
     assert len(plain) > 80
     assert plain == sorted(plain)

@@ -74,6 +74,8 @@ def cell(code, *outputs):
         ),
         ("if a:\n    for n in b:\n        glue(n, 1)\nelse:\n    glue(n, 2)\n3", "3"),
         ("if a:\n    glue(n, 1)\nelse:\n    b = 1", "if a:\n    glue(n, 1)\nelse:\n    b = 1"),
+        ("a = 1; glue(1, a)\nglue(2, 3)", "a = 1; glue(1, a)"),
+        ("glue(\n    1, 2\n); a = 3", "glue(\n    1, 2\n); a = 3"),
         ("%time glue\n", "%time glue"),
         ("unglue(1)", "unglue(1)"),
     ],

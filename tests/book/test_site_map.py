@@ -115,6 +115,7 @@ def test_a_chapter_is_offered_with_outputs_as_a_script_and_as_its_source(site, p
     assert all(len(each["data"]["image/png"]) > 100 for each in pictures)
     kinds = {kind for cell in code for o in cell.outputs for kind in o.get("data", {})}
     assert not [kind for kind in kinds if "papermill" in kind], "numbers for the prose alone"
+    assert "application/pdf" not in kinds, "a figure twice"
     script = links[".py"].read_text()
     ast.parse(script)
     assert all(cell.source.splitlines()[0] in script for cell in code if cell.source)

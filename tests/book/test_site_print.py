@@ -80,6 +80,8 @@ def as_printed(soup):
     for code in soup.select(".cell_input pre"):
         if "glue" in code.get_text():
             code.string = print_outputs.without_machinery(code.get_text())
+    for text in soup.find_all(string="✅"):
+        text.replace_with("✓")
     for text in soup.find_all(string=re.compile(r"\b[Tt]his page\b")):
         if not text.find_parent(["pre", "code"]):
             text.replace_with(print_outputs.this_chapter(text))
@@ -170,6 +172,23 @@ def test_the_pdf_has_its_fonts_and_its_parts(pdf):
     places = [pdf.index(squeezed(f"Part {number}")) for number in ("I", "II", "III", "IV")]
     assert places == sorted(places)
     assert all(squeezed(part["caption"]) in pdf for part in PARTS)
+
+
+def test_the_figures_of_the_pdf_are_lines_and_letters(pdf):
+    (path,) = (ROOT / "_build" / "latex").glob("*.tex")
+    found = re.findall(
+        r"\\sphinxincludegraphics(?:\[[^]]*\])?\{\{[^}]*\}(\.\w+)\}", path.read_text()
+    )
+    assert len(found) > 100
+    assert set(found) == {".pdf"}
+
+
+def test_options_stay_whole_where_a_line_of_a_phone_has_room_for_them(epub):
+    codes = [code for body in epub.values() for code in body.select("code.whole")]
+    words = {word for code in codes for word in code.get_text().split()}
+    assert {"--resume", "--weight-decay"} & words
+    assert max(map(len, words)) <= 24
+    assert not any("✅" in body.get_text() for body in epub.values())
 
 
 def test_faults_of_a_latex_log_are_found():
