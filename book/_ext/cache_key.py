@@ -2,8 +2,8 @@
 
 jupyter-cache looks chapters up by their code cells alone: a changed companion, data file, package
 or environment variable would publish stale outputs. This extension puts the cache in a folder named
-by a digest of those, so that a stale page cannot be found. What kernels are set to draw is said here for
-the same reason: this file is part of the digest.
+by a digest of those, so that a stale page cannot be found. What kernels are set to draw is said
+here for the same reason: this file is part of the digest.
 """
 
 import hashlib
