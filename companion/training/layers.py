@@ -23,6 +23,9 @@ gradient of inputs  stride 1, maps of up to 16 places              matrix produc
 gradient of kernel  stride 1, longer windows, images of more than  the inputs are computed once,
                     100 pixels                                     and kept, not a second time
                                                                    while they are transposed
+gradient of a bias  of a convolution of stride 1                   what it adds up is computed
+                                                                   once, not again for the
+                                                                   gradient of the kernel
 sum over images     also over pixels: gradients of biases; mean,   a product with ones; the
                     variance and gradients of batch normalisation  gradient of the normalisation
                     over the last axis                             written out
@@ -79,8 +82,9 @@ def _once(x):
     """Give x back, computed once.
 
     What is cheap, such as ReLU, XLA computes again in each place that reads it. In a transposition,
-    which the gradient of a kernel begins with, that takes several times as long as to read it.
-    Reductions that are read twice it computes once, so this is the larger of x and minus infinity.
+    which the gradient of a kernel begins with, that takes several times as long as to read it; and
+    where two places read it in two shapes, all that leads to it is computed twice. Reductions that
+    are read twice it computes once, so this is the larger of x and minus infinity.
     """
     first = np.array([True, False]).reshape(2, *[1] * x.ndim)
     least = np.asarray(-np.inf, x.dtype)
@@ -185,7 +189,13 @@ def _add_bias(y, bias):
     return y + bias
 
 
-_add_bias.defvjp(lambda y, bias: (y + bias, None), lambda _, g: (g, _total(g)))
+def _add_bias_back(_, g):
+    # The sum reads it in another shape than the kernel's gradient: XLA would compute it for each.
+    g = _once(g)
+    return g, _total(g)
+
+
+_add_bias.defvjp(lambda y, bias: (y + bias, None), _add_bias_back)
 
 
 class Conv2D(keras.layers.Conv2D):

@@ -1,4 +1,6 @@
 import json
+import math
+import re
 import subprocess
 import sys
 import zipfile
@@ -125,6 +127,32 @@ def test_what_is_computed_once_is_given_back_bit_for_bit():
     found = np.asarray(layers._once(jnp.asarray(x)))
     np.testing.assert_array_equal(found, wanted)
     np.testing.assert_array_equal(np.signbit(found), np.signbit(wanted))
+
+
+def loops_of_a_gradient(channels, *, pooled):
+    """Count the loops that compute the gradient which reaches a convolution with a ReLU."""
+    layer = layers.Conv2D(8, 3, activation="relu")
+    x = jnp.ones((16, 14, 14, channels))
+    layer.build(x.shape)
+    weights = [variable.value for variable in layer.trainable_variables]
+
+    def loss(weights, x):
+        outputs = layer.stateless_call(weights, [], x)[0]
+        return ((layers.MaxPooling2D(2)(outputs) if pooled else outputs) ** 2).sum()
+
+    program = jax.jit(jax.grad(loss)).lower(weights, x).compile().as_text()
+    loops = re.findall(r"^%fused[^\n]*-> f32\[([\d,]+)\] \{\n(.*?)^\}", program, re.M | re.S)
+    sizes = [math.prod(map(int, size.split(","))) for size, loop in loops if " select(" in loop]
+    return sizes.count(16 * 12 * 12 * 8)
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+@pytest.mark.parametrize("channels", [1, 8])
+def test_a_gradient_is_computed_once_for_kernel_and_bias(channels, pooled, monkeypatch):
+    assert loops_of_a_gradient(channels, pooled=pooled) == 1
+    monkeypatch.setattr(layers, "_once", lambda x: x)
+    # Where this is no longer 2, a new XLA computes it otherwise: `_once` may be needless.
+    assert loops_of_a_gradient(channels, pooled=pooled) == 2
 
 
 @pytest.mark.parametrize("draw", [RNG.random, RNG.standard_normal])
