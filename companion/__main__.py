@@ -122,8 +122,9 @@ def train(
 ):
     r"""Train EXPERIMENT and write its report into FOLDER.
 
-    EXPERIMENT is mnist-dense, mnist-cnn, gtsrb-v1, gtsrb-v2, gtsrb-v3, gtsrb-small or
-    gtsrb-compact. What is not given is as in its chapter.
+    EXPERIMENT is mnist-dense, mnist-cnn, gtsrb-v1, gtsrb-v2, gtsrb-v3, gtsrb-small,
+    gtsrb-compact, or gtsrb-compact-75 and gtsrb-compact-50, which have three quarters and half of
+    the filters of gtsrb-compact. What is not given is as in its chapter.
 
     After every epoch a checkpoint is written. SIGTERM, SIGINT (Ctrl-C), SIGUSR1 and SIGUSR2 stop
     the training at the end of the batch, with a checkpoint; the same command with --resume goes

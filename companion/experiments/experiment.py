@@ -3,6 +3,7 @@
 import contextlib
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
 from companion.experiments import budget as budgets
@@ -125,7 +126,10 @@ EXPERIMENTS = {
     "gtsrb-v2": Settings("gtsrb-v2", 5, 64, 0.2, "track", recipe="24x24-L"),
     "gtsrb-v3": Settings("gtsrb-v3", 5, 64, 0.2, "track", recipe="24x24-L"),
     "gtsrb-small": Settings("gtsrb-small", 10, 64, 0.2, "track", recipe="24x24-L"),
-    "gtsrb-compact": Settings("gtsrb-compact", 10, 64, 0.2, "track", recipe="32x32-RGB"),
+    **{  # with all filters, three quarters of them and half
+        name: Settings(name, 10, 64, 0.2, "track", recipe="32x32-RGB")
+        for name in ("gtsrb-compact", "gtsrb-compact-75", "gtsrb-compact-50")
+    },
 }
 
 
@@ -545,9 +549,12 @@ def network(settings, shape):
         "gtsrb-v3": models.gtsrb_v3,
         "gtsrb-small": models.gtsrb_small,
         "gtsrb-compact": models.gtsrb_compact,
+        "gtsrb-compact-75": partial(models.gtsrb_compact, width=0.75),
+        "gtsrb-compact-50": partial(models.gtsrb_compact, width=0.5),
     }[settings.experiment]
     model = build(shape, augmentation=changes(settings))
-    if settings.experiment == "gtsrb-compact":  # its chapter comes after the one on these layers
+    # Its chapter comes after the one on these layers.
+    if settings.experiment.startswith("gtsrb-compact"):
         from companion.training import layers
 
         model = layers.faster(model)

@@ -254,7 +254,7 @@ def gtsrb_small(input_shape=(24, 24, 1), *, augmentation=()):
     )
 
 
-def gtsrb_compact(input_shape=(32, 32, 3), *, augmentation=()):
+def gtsrb_compact(input_shape=(32, 32, 3), *, width=1.0, augmentation=()):
     """Build a network of under 100,000 parameters for signs of 32×32 pixels in colour.
 
     Each image is first brought to mean 0 and variance 1, whatever its light. Pooling comes before
@@ -262,12 +262,14 @@ def gtsrb_compact(input_shape=(32, 32, 3), *, augmentation=()):
     in the convolutions after the second pooling, where the maps are small and arithmetic is cheap.
     A depthwise convolution as large as what is left of the image, one kernel for each map, takes
     the place of the average: it can weigh the middle of a sign otherwise than its rim. Spelled out
-    in the chapter *How far one can go*.
+    in the chapter *How far one can go*. A `width` above 1 makes it larger than 100,000 parameters.
 
     Parameters
     ----------
     input_shape : (int, int, int)
         Height and width, at least 32, and channels of an image.
+    width : float
+        What the numbers of filters are multiplied by, above 0; they are rounded, to at least 1.
     augmentation : sequence of keras.layers.Layer
         Layers put right after the input, such as `companion.training.augmentation.layers()`.
 
@@ -276,11 +278,19 @@ def gtsrb_compact(input_shape=(32, 32, 3), *, augmentation=()):
     keras.Model
         Of (N, H, W, C) images in 0 … 1 to (N, 43) probabilities.
 
+    Raises
+    ------
+    ValueError
+        Where ``width`` is not above 0.
+
     Examples
     --------
-    >>> gtsrb_compact().count_params()
-    97179
+    >>> [gtsrb_compact(width=width).count_params() for width in (1, 0.75, 0.5)]
+    [97179, 56611, 26899]
     """
+    if not width > 0:
+        raise ValueError(f"width must be > 0, got {width}")
+    a, b, c, d, e, f = (max(1, round(width * n)) for n in (16, 32, 40, 56, 80, 128))
 
     def convolution(filters, size=3, *, pool=False):
         return [
@@ -295,12 +305,12 @@ def gtsrb_compact(input_shape=(32, 32, 3), *, augmentation=()):
             layers.Input(input_shape),
             *augmentation,
             layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False, epsilon=1e-5),
-            *convolution(16, 5, pool=True),
-            *convolution(32),
-            *convolution(40, pool=True),
-            *convolution(56),
-            *convolution(80, pool=True),
-            *convolution(128, 1),
+            *convolution(a, 5, pool=True),
+            *convolution(b),
+            *convolution(c, pool=True),
+            *convolution(d),
+            *convolution(e, pool=True),
+            *convolution(f, 1),
             layers.DepthwiseConv2D(4),
             layers.Flatten(),
             layers.Dropout(0.1),

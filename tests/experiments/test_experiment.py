@@ -7,6 +7,7 @@ import companion
 from companion.data import store, synthetic
 from companion.data.registry import DataError, temporary_folder
 from companion.experiments import budget, experiment
+from companion.training import layers, models
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,13 @@ def test_where_nothing_can_be_written_a_sentence_says_so(cooked, tmp_path, monke
 def test_digits_have_no_recipe(name):
     with pytest.raises(ValueError, match=f"recipe must be left out for {name}, got '24x24-L'"):
         experiment.settings(name, recipe="24x24-L")
+
+
+@pytest.mark.parametrize(("name", "width"), [("", 1), ("-75", 0.75), ("-50", 0.5)])
+def test_a_narrower_network_is_built_of_the_fast_layers_too(name, width):
+    model = experiment.network(experiment.settings(f"gtsrb-compact{name}"), (32, 32, 3))
+    assert model.count_params() == models.gtsrb_compact(width=width).count_params()
+    assert any(type(layer) is layers.Conv2D for layer in model.layers)
 
 
 def test_colour_adds_its_changes_to_those_that_were_there():

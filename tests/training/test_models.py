@@ -46,6 +46,26 @@ def test_the_compact_network_is_the_same_in_any_light():
     np.testing.assert_allclose(model(darker), model(x), atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("width", "filters"),
+    [
+        (0.75, [12, 24, 30, 42, 60, 96]),
+        (0.3, [5, 10, 12, 17, 24, 38]),
+        (0.5, [8, 16, 20, 28, 40, 64]),
+        (0.001, [1] * 6),
+    ],
+)
+def test_a_width_multiplies_the_filters_of_every_layer(width, filters):
+    layers = models.gtsrb_compact(width=width).layers
+    assert [layer.filters for layer in layers if type(layer) is keras.layers.Conv2D] == filters
+
+
+@pytest.mark.parametrize("width", [0, -0.5, float("nan")])
+def test_a_width_must_be_above_0(width):
+    with pytest.raises(ValueError, match=rf"^width must be > 0, got {width}$"):
+        models.gtsrb_compact(width=width)
+
+
 @pytest.mark.parametrize("build", SIGNS)
 def test_augmentation_stands_right_after_the_input(build):
     noise = keras.layers.GaussianNoise(0.1, seed=0)
