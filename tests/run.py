@@ -98,7 +98,7 @@ def main():
 
         times = run(
             {
-                "unit tests": lambda: pytest("-q", "-n", "2", "-m", quick),
+                "unit tests": lambda: pytest("-q", "-n", "2", "--durations", "20", "-m", quick),
                 "in Chromium": lambda: pytest(
                     "-q", "-n", "2", "-m", "browser", "tests/web", "tests/book"
                 ),
