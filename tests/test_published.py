@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from companion.experiments import runs
+from companion.experiments import reports, runs
 from companion.training.metrics import wilson_interval
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "published"
@@ -75,6 +75,14 @@ def test_published_answers_are_those_that_the_report_counted(path):
     with np.load(path) as answers:
         right = answers["predicted"] == answers["class_ids"]
     assert (int(right.sum()), len(right)) == (validation["correct"], validation["total"])
+
+
+def test_no_cell_of_the_ranking_holds_two_networks():
+    found = reports.table(PUBLISHED)
+    found["parameters"] = found["parameters"].astype(float)
+    cells = found.groupby([*reports.SETTINGS, *reports.EXAMINATION], dropna=False)
+    assert cells["parameters"].nunique().max() == 1
+    assert len(reports.ranking(found)) == len(cells)
 
 
 @pytest.mark.parametrize("name", ["speed.json", "speed-earlier.json"])

@@ -316,5 +316,5 @@ def gtsrb_compact(input_shape=(32, 32, 3), *, width=1.0, augmentation=()):
             layers.Dropout(0.1),
             layers.Dense(GTSRB_CLASSES, activation="softmax"),
         ],
-        name="gtsrb_compact",
+        name="gtsrb_compact" if width == 1 else f"gtsrb_compact_{100 * width:g}",
     )

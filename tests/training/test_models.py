@@ -47,17 +47,20 @@ def test_the_compact_network_is_the_same_in_any_light():
 
 
 @pytest.mark.parametrize(
-    ("width", "filters"),
+    ("width", "name", "filters"),
     [
-        (0.75, [12, 24, 30, 42, 60, 96]),
-        (0.3, [5, 10, 12, 17, 24, 38]),
-        (0.5, [8, 16, 20, 28, 40, 64]),
-        (0.001, [1] * 6),
+        (1, "gtsrb_compact", [16, 32, 40, 56, 80, 128]),
+        (0.75, "gtsrb_compact_75", [12, 24, 30, 42, 60, 96]),
+        (0.5, "gtsrb_compact_50", [8, 16, 20, 28, 40, 64]),
+        (0.3, "gtsrb_compact_30", [5, 10, 12, 17, 24, 38]),
+        (0.001, "gtsrb_compact_0.1", [1] * 6),
     ],
 )
-def test_a_width_multiplies_the_filters_of_every_layer(width, filters):
-    layers = models.gtsrb_compact(width=width).layers
-    assert [layer.filters for layer in layers if type(layer) is keras.layers.Conv2D] == filters
+def test_a_width_multiplies_the_filters_of_every_layer(width, name, filters):
+    model = models.gtsrb_compact(width=width)
+    assert [q.filters for q in model.layers if type(q) is keras.layers.Conv2D] == filters
+    # Runs of one name are seeds of one cell in a ranking.
+    assert model.name == name
 
 
 @pytest.mark.parametrize("width", [0, -0.5, float("nan")])
