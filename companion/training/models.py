@@ -281,15 +281,15 @@ def gtsrb_compact(input_shape=(32, 32, 3), *, width=1.0, augmentation=()):
     Raises
     ------
     ValueError
-        Where ``width`` is not above 0.
+        Where ``width`` is not a finite number above 0.
 
     Examples
     --------
     >>> [gtsrb_compact(width=width).count_params() for width in (1, 0.75, 0.5)]
     [97179, 56611, 26899]
     """
-    if not width > 0:
-        raise ValueError(f"width must be > 0, got {width}")
+    if not 0 < width < float("inf"):
+        raise ValueError(f"width must be a finite number > 0, got {width}")
     a, b, c, d, e, f = (max(1, round(width * n)) for n in (16, 32, 40, 56, 80, 128))
 
     def convolution(filters, size=3, *, pool=False):

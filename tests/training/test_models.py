@@ -63,9 +63,9 @@ def test_a_width_multiplies_the_filters_of_every_layer(width, name, filters):
     assert model.name == name
 
 
-@pytest.mark.parametrize("width", [0, -0.5, float("nan")])
+@pytest.mark.parametrize("width", [0, -0.5, float("nan"), float("inf")])
 def test_a_width_must_be_above_0(width):
-    with pytest.raises(ValueError, match=rf"^width must be > 0, got {width}$"):
+    with pytest.raises(ValueError, match=rf"^width must be a finite number > 0, got {width}$"):
         models.gtsrb_compact(width=width)
 
 
