@@ -126,8 +126,13 @@ again() {
     say "stopped; OAR submits the job again for its exit status 99"
   elif [[ -n ${SLURM_JOB_ID:-} ]]; then
     say "stopped; back into the queue"
-    if scontrol requeue "$SLURM_JOB_ID"; then
+    # Slurm may end this job before scontrol has its answer. Its TERM would end scontrol too, and
+    # that is no refusal.
+    trap 'warned=TERM' TERM
+    if (trap '' TERM; exec scontrol requeue "$SLURM_JOB_ID"); then
+      [[ $warned != TERM ]] || exit 0
       # Slurm ends this job now, and begins it again in the same log.
+      trap - TERM
       exec sleep 60
     fi
     say "scontrol requeue was refused: submit the same job again to go on"

@@ -1,8 +1,10 @@
 """The shell scripts, without any scheduler."""
 
+import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -140,3 +142,34 @@ def test_the_exit_status_of_a_training_is_ours(tmp_path, what):
     script = f"source hpc/common.sh; run bash -c '{what}'; echo status $status"
     done = subprocess.run(["bash", "-c", script], cwd=place, capture_output=True, text=True)
     assert done.stdout.strip() == {"exit 3": "status 3", "kill -9 $$": "status 137"}[what]
+
+
+@pytest.mark.parametrize("when", ["before", "after", "never"])
+def test_the_end_of_a_requeued_job_is_no_refusal(tmp_path, when):
+    """Slurm sends TERM to all of the job, scontrol too, whether scontrol has its answer or not."""
+    place = copy(tmp_path, "")
+    end = "kill -TERM 0"  # the process group is the job
+    scontrol = {
+        "before": f"{end}; sleep 0.2",
+        "after": f"(sleep 0.5; {end}) >out 2>&1 & exit 0",
+        "never": "echo Invalid job id >&2; exit 1",
+    }[when]
+    (place / "bin").mkdir()
+    (place / "bin" / "scontrol").write_text(f"#!/bin/bash\n{scontrol}\n")
+    (place / "bin" / "scontrol").chmod(0o755)
+    script = 'source hpc/common.sh; PATH="$PWD/bin:$PATH" status=99; again; echo on'
+    began = time.perf_counter()
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "SLURM_JOB_ID": "4"},
+        start_new_session=True,
+    )
+    assert time.perf_counter() - began < 20
+    said = ["hpc: stopped; back into the queue"]
+    if when == "never":
+        said += ["hpc: scontrol requeue was refused: submit the same job again to go on", "on"]
+    assert done.stdout.splitlines() == said, done.stderr
+    assert done.returncode == {"before": 0, "after": -15, "never": 0}[when]
