@@ -56,6 +56,12 @@ def test_help_loads_nothing_heavy():
     assert not loaded & {"keras", "jax", "pandas", "scipy", "matplotlib", "numpy"}
 
 
+def test_what_a_training_imports_is_without_statistics():
+    loaded = modules_after("import companion.experiments.experiment, companion.training.metrics")
+    assert "companion.training.metrics" in loaded
+    assert "scipy.stats" not in loaded
+
+
 def test_importing_the_companion_chooses_jax():
     statement = "import companion, keras; assert keras.backend.backend() == 'jax'"
     assert "jax" in modules_after(statement)

@@ -101,10 +101,16 @@ class Scheduler:
     def wait_middle(self, job, name):
         """Wait until the training is in the first half of an epoch, and has a checkpoint of it."""
 
+        asked = 0
+
         def middle():
-            assert self.state(job) not in ("COMPLETED", "FAILED", "Terminated", "Error"), (
-                f"{name} has ended:\n{self.log(job)}"
-            )
+            nonlocal asked
+            # A scheduler's own command computes as long as many batches do.
+            if time.monotonic() > asked + 1:
+                assert self.state(job) not in ("COMPLETED", "FAILED", "Terminated", "Error"), (
+                    f"{name} has ended:\n{self.log(job)}"
+                )
+                asked = time.monotonic()
             return (at := self.saved(name)) and 0 < at[1] < self.STEPS / 2
 
         wait_for(middle, what=f"a checkpoint in the middle of an epoch of {name}", every=0.05)
@@ -245,7 +251,7 @@ class Oar(Scheduler):
     """Two nodes of four cores and two pretended GPUs each."""
 
     def __init__(self, folder, place):
-        self.folder, self.place = folder, place
+        self.folder, self.place, self.logs = folder, place, {}
 
     def run(self, command, check=True, inside=False):
         """Run a shell command as the ordinary user `student`, in the checkout.
@@ -272,21 +278,20 @@ class Oar(Scheduler):
         """Run a command that submits; give the numbers of the jobs."""
         return re.findall(r"OAR_JOB_ID=(\d+)", self.run(command, inside=True).stdout)
 
-    def give_walltime(self, job, seconds):
-        """Change the walltime of a job that runs, as an administrator of OAR could."""
+    def sql(self, command):
+        """Ask OAR's database, as an administrator could; give what it prints."""
         port = re.search(r'^DB_PORT="(\d+)"', Path("/etc/oar/oar.conf").read_text(), re.M)[1]
+        words = ["psql", "-qtAh", "127.0.0.1", "-p", port, "-U", "oar", "oar", "-c", command]
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+    def give_walltime(self, job, seconds):
+        """Change the walltime of a job that runs."""
         change = f"UPDATE moldable_job_descriptions SET moldable_walltime = {int(seconds)}"
-        command = f"{change} WHERE moldable_job_id = {int(job)}"
-        words = ["psql", "-qh", "127.0.0.1", "-p", port, "-U", "oar", "oar", "-c", command]
-        subprocess.run(words, check=True)
+        self.sql(f"{change} WHERE moldable_job_id = {int(job)}")
 
     def resubmitted(self, job):
-        """Give the number under which OAR submitted a job again, or None."""
-        for number in range(int(job) + 1, int(job) + 40):
-            there = self.run(f"oarstat -fj {number}", check=False)
-            if re.search(rf"resubmit_job_id = {job}$", there.stdout, re.M):
-                return str(number)
-        return None
+        """Give the number under which OAR submitted a job again, or an empty text."""
+        return self.sql(f"SELECT job_id FROM jobs WHERE resubmit_job_id = {int(job)}")
 
     def show(self, job):
         text = self.run(f"oarstat -fj {job}").stdout
@@ -296,11 +301,14 @@ class Oar(Scheduler):
         return self.show(job)["state"]
 
     def log(self, job):
-        path = self.place / self.show(job)["stdout_file"]
-        return path.read_text() if path.exists() else ""
+        if job not in self.logs:
+            self.logs[job] = self.place / self.show(job)["stdout_file"]
+        return self.logs[job].read_text() if self.logs[job].exists() else ""
 
     def wait_end(self, job, seconds=900):
-        wait_for(lambda: self.state(job) in ("Terminated", "Error"), seconds, f"OAR's job {job}")
+        # oarstat computes for a tenth of a second.
+        over = ("Terminated", "Error")
+        wait_for(lambda: self.state(job) in over, seconds, f"OAR's job {job}", every=1)
         return self.state(job)
 
 

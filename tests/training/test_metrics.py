@@ -4,23 +4,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from companion.training import metrics
 
 
-def wilson_by_hand(correct, total, z=1.959963984540054):
-    """Give Wilson's bounds from his own formula."""
-    p, n = correct / total, total
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return centre - half, centre + half
-
-
-@given(st.integers(1, 20_000), st.data())
-def test_wilson_equals_its_formula(total, data):
-    correct = data.draw(st.integers(0, total))
-    expected = wilson_by_hand(correct, total)
-    np.testing.assert_allclose(metrics.wilson_interval(correct, total), expected, atol=1e-9)
+@given(st.integers(1, 20_000), st.floats(0.001, 0.9999), st.data())
+def test_wilson_is_that_of_scipy(total, confidence, data):
+    correct = data.draw(st.integers(0, total) | st.sampled_from([0, total]))
+    low, high = metrics.wilson_interval(correct, total, confidence=confidence)
+    expected = stats.binomtest(correct, total).proportion_ci(confidence, method="wilson")
+    np.testing.assert_allclose((low, high), expected, rtol=1e-9, atol=1e-12)
+    assert 0 <= low <= correct / total <= high <= 1
 
 
 @pytest.mark.parametrize(
