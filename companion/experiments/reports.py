@@ -16,20 +16,20 @@ COLUMNS = [
     *("run", "status", "data", "origin", "recipe", "scale", "split", "seed", "parameters"),
     *("epochs", "validation", "validation_low", "validation_high"),
     *("test", "test_low", "test_high", "openings", "seconds", "path"),
-    *("model", "experiment", "budget", "epochs_wanted", "batch_size", "augment", "strength"),
-    *("colour", "flips", "learning_rate", "schedule", "weight_decay"),
+    *("model", "experiment", "budget", "fraction", "epochs_wanted", "batch_size", "augment"),
+    *("strength", "colour", "flips", "learning_rate", "schedule", "weight_decay"),
     *("multiply_adds", "calibration_error", "resumed", "device"),
     *("digest", "started", "error"),
 ]
 _FLOATS = (
     *("validation", "validation_low", "validation_high", "test", "test_low", "test_high"),
-    *("scale", "seconds", "strength", "colour", "learning_rate", "weight_decay"),
+    *("scale", "seconds", "fraction", "strength", "colour", "learning_rate", "weight_decay"),
     "calibration_error",
 )
 # Two runs are seeds of one cell where these are equal, …
 SETTINGS = (
     *("model", "recipe", "augment", "strength", "colour", "flips", "epochs_wanted"),
-    *("batch_size", "learning_rate", "schedule", "weight_decay"),
+    *("batch_size", "learning_rate", "schedule", "weight_decay", "fraction"),
 )
 # … and their accuracies answer the same question where these are.
 EXAMINATION = ("data", "origin", "digest", "scale", "split")
@@ -65,11 +65,11 @@ def table(folder):
         ``recipe``, ``scale``, ``split``, ``seed``, ``parameters``, ``epochs`` (done),
         ``validation`` and ``test`` accuracies in 0 … 1 with the bounds of their 95 % intervals
         (``…_low``, ``…_high``), ``openings`` of the test set, ``seconds``, ``path``; then the
-        settings (``model``, ``experiment``, ``budget``, ``epochs_wanted``, ``batch_size``,
-        ``augment``, ``strength``, ``colour``, ``flips``, ``learning_rate``, ``schedule``,
-        ``weight_decay``), ``multiply_adds``, ``calibration_error``, ``resumed`` (how often),
-        ``device``, the data's ``digest``, ``started`` and ``error``. What a report does not say is
-        None or NaN.
+        settings (``model``, ``experiment``, ``budget``, ``fraction`` held out, ``epochs_wanted``,
+        ``batch_size``, ``augment``, ``strength``, ``colour``, ``flips``, ``learning_rate``,
+        ``schedule``, ``weight_decay``), ``multiply_adds``, ``calibration_error``, ``resumed``
+        (how often), ``device``, the data's ``digest``, ``started`` and ``error``. What a report
+        does not say is None or NaN.
 
     Raises
     ------
@@ -693,7 +693,7 @@ def _readable_row(path, report):
         "device": report.machine.get("device"),
         "calibration_error": (report.validation or {}).get("calibration_error"),
     }
-    for name in ("experiment", "split", "budget", "batch_size"):
+    for name in ("experiment", "split", "fraction", "budget", "batch_size"):
         row[name] = settings.get(name)
     for name in _BEFORE:
         row[name] = settings.get(name)

@@ -179,6 +179,14 @@ def test_a_random_split_is_judged_over_images(tmp_path):
     np.testing.assert_allclose((low, high), metrics.wilson_interval(540, 600), atol=0.01)
 
 
+def test_another_share_held_out_is_another_cell(tmp_path):
+    for share in (0.2, 0.1):
+        write(tmp_path / f"{share}.json", answers(range(54)), fraction=share)
+    ranked = reports.ranking(reports.table(tmp_path))
+    assert sorted(ranked["fraction"]) == [0.1, 0.2]
+    assert ranked["seeds"].tolist() == [1, 1]
+
+
 def test_a_setting_that_differs_makes_cells_of_its_own(tmp_path):
     write(tmp_path / "a.json", answers(range(54)), augment=True)
     write(tmp_path / "b.json", answers(range(50)))  # older: without augmentation
