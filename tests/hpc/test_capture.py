@@ -178,8 +178,9 @@ def shape(text):
         if line.startswith("stopped by "):
             # Slurm signals the training and the script at once: either may be the first to say so.
             training.append(line)
-        elif line.startswith("hpc: stopped; "):
-            # Where the machine is busy, Slurm ends the script before it says this last word.
+        elif line.startswith("hpc: stopped; ") or line == "Terminated":
+            # Where the machine is busy, Slurm ends the script before it says this last word; and a
+            # shell may outlive its command long enough to say this one of it.
             continue
         elif not line.startswith("epoch "):
             # Which epoch was interrupted, and what it printed, is a matter of speed.
