@@ -130,11 +130,12 @@ again() {
     # that is no refusal.
     trap 'warned=TERM' TERM
     if (trap '' TERM; exec scontrol requeue "$SLURM_JOB_ID"); then
+      trap - TERM
       [[ $warned != TERM ]] || exit 0
       # Slurm ends this job now, and begins it again in the same log.
-      trap - TERM
       exec sleep 60
     fi
+    [[ $warned != TERM ]] || { say "stopped; submit the same job again to go on"; return 0; }
     say "scontrol requeue was refused: submit the same job again to go on"
   fi
 }

@@ -29,10 +29,10 @@ _FLOATS = (
 # Two runs are seeds of one cell where these are equal, …
 SETTINGS = (
     *("model", "recipe", "augment", "strength", "colour", "flips", "epochs_wanted"),
-    *("batch_size", "learning_rate", "schedule", "weight_decay", "fraction"),
+    *("batch_size", "learning_rate", "schedule", "weight_decay"),
 )
 # … and their accuracies answer the same question where these are.
-EXAMINATION = ("data", "origin", "digest", "scale", "split")
+EXAMINATION = ("data", "origin", "digest", "scale", "split", "fraction")
 # What `companion train` did before these were settings.
 _BEFORE = {
     "augment": False,
@@ -201,7 +201,8 @@ def ranking(table, by=None, *, confidence=0.95):
 
     A cell is all runs of one setting; they differ by their seeds, and their mean is ranked. A seed
     that was run twice counts once, by its last run. Runs on different data, or at another scale,
-    or split in another way, sat different examinations: they are ranked apart.
+    or split in another way, or with another share held out, sat different examinations: they are
+    ranked apart.
 
     It ranks by validation: the test set is not there to choose by. Taught in the chapter
     *GTSRB 7: reports*.
@@ -227,8 +228,8 @@ def ranking(table, by=None, *, confidence=0.95):
         kept); ``behind`` (the best's accuracy minus this one's) with ``behind_low`` and
         ``behind_high``, ``told_apart`` (from the best; None for the best itself) and the
         ``method`` of that; ``seeds`` (finished), ``unfinished`` (runs), mean ``parameters``,
-        ``seconds``; and the examination: ``data``, ``origin``, ``scale``, ``split``,
-        ``digest``.
+        ``seconds``; and the examination: ``data``, ``origin``, ``digest``, ``scale``, ``split``,
+        ``fraction`` (the share held out).
 
     Raises
     ------
@@ -516,8 +517,6 @@ class _Cell:
             self.low, self.high, self.covers = self._interval(confidence)
 
     def _interval(self, confidence):
-        from scipy import stats
-
         from companion.training.metrics import seeds_interval
 
         accuracies = [row["validation"] for row in self.members.values()]
@@ -530,6 +529,8 @@ class _Cell:
             )
             return *bounds, answers[0][1] + (" and seeds" if len(answers) > 1 else "")
         if len(accuracies) > 1:
+            from scipy import stats
+
             error = float(stats.sem(accuracies))
             half = stats.t.ppf((1 + confidence) / 2, len(accuracies) - 1) * error
             return self.accuracy - half, self.accuracy + half, "seeds"
@@ -616,7 +617,7 @@ def _examinations(rows):
         found.setdefault(key, []).append(row)
     for row in unread:
         key = tuple(_plain(row[name]) for name in EXAMINATION)
-        of_its_data = [k for k in found if (k[0], k[4]) == (key[0], key[4])]
+        of_its_data = [k for k in found if (k[0], k[4:6]) == (key[0], key[4:])]
         found.setdefault(of_its_data[0] if len(of_its_data) == 1 else key, []).append(row)
     return found
 

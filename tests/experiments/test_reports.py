@@ -152,6 +152,7 @@ def test_answers_to_other_images_or_of_another_training_are_not_paired(tmp_path)
         {"data": {"origin": "synthetic"}},
         {"data": {"scale": 0.1}},
         {"split": "image"},
+        {"fraction": 0.1},
     ],
 )
 def test_runs_of_different_data_are_ranked_apart(tmp_path, change):
@@ -177,14 +178,6 @@ def test_a_random_split_is_judged_over_images(tmp_path):
     assert ranked["covers"][0] == "images"
     low, high = ranked["low"][0], ranked["high"][0]
     np.testing.assert_allclose((low, high), metrics.wilson_interval(540, 600), atol=0.01)
-
-
-def test_another_share_held_out_is_another_cell(tmp_path):
-    for share in (0.2, 0.1):
-        write(tmp_path / f"{share}.json", answers(range(54)), fraction=share)
-    ranked = reports.ranking(reports.table(tmp_path))
-    assert sorted(ranked["fraction"]) == [0.1, 0.2]
-    assert ranked["seeds"].tolist() == [1, 1]
 
 
 def test_a_setting_that_differs_makes_cells_of_its_own(tmp_path):

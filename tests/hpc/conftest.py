@@ -282,7 +282,7 @@ class Oar(Scheduler):
         """Ask OAR's database, as an administrator could; give what it prints."""
         port = re.search(r'^DB_PORT="(\d+)"', Path("/etc/oar/oar.conf").read_text(), re.M)[1]
         words = ["psql", "-qtAh", "127.0.0.1", "-p", port, "-U", "oar", "oar", "-c", command]
-        return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
     def give_walltime(self, job, seconds):
         """Change the walltime of a job that runs."""

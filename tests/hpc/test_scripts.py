@@ -157,7 +157,7 @@ def test_the_end_of_a_requeued_job_is_no_refusal(tmp_path, when):
     (place / "bin").mkdir()
     (place / "bin" / "scontrol").write_text(f"#!/bin/bash\n{scontrol}\n")
     (place / "bin" / "scontrol").chmod(0o755)
-    script = 'source hpc/common.sh; PATH="$PWD/bin:$PATH" status=99; again; echo on'
+    script = 'source hpc/common.sh; run bash -c "exit 99"; PATH="$PWD/bin:$PATH"; again; echo on'
     began = time.perf_counter()
     done = subprocess.run(
         ["bash", "-c", script],
