@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from companion.data import open_dataset
-from companion.experiments import reports, runs
-from companion.training import insight, metrics
+from companion.data import open_dataset, quality
+from companion.experiments import predictions, runs
+from companion.training import intervals, scores
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "published"
 RUNS, OUTPUT = PUBLISHED / "gtsrb-small", PUBLISHED / "accuracy-by-quality.json"
@@ -43,7 +43,7 @@ def main():
     dataset = open_dataset("gtsrb")
     found = []
     for path in sorted(RUNS.glob("*.json")):
-        report, answers = runs.read_report(path), reports.predictions(path)
+        report, answers = runs.read_report(path), predictions.read(path)
         if report.data["digest"] != dataset.digest or report.data["scale"] != 1.0:
             raise SystemExit(f"{path} is not of all the images found: {dataset.note}")
         found.append(pd.DataFrame({key: getattr(answers, key) for key in KEYS}))
@@ -54,13 +54,13 @@ def main():
     if (frames["class_id"].to_numpy() != answers["class_ids"]).any():
         raise SystemExit(f"{RUNS} does not hold answers to the rows of this archive")
     rows, place = np.unique(answers["rows"], return_inverse=True)
-    qualities = insight.frame_qualities(dataset.archive, rows).iloc[place]
+    qualities = quality.frame_qualities(dataset.archive, rows).iloc[place]
     if arguments.sizes:
         qualities["size"] = official_sizes(arguments.sizes, frames)
     right = answers["predicted"] == answers["class_ids"]
-    groups = metrics.class_track_groups(answers["class_ids"], answers["tracks"])
+    groups = intervals.class_track_groups(answers["class_ids"], answers["tracks"])
     names = ["size", "brightness", "sharpness"]
-    bands = {name: metrics.accuracy_by(qualities[name], right, BANDS, groups) for name in names}
+    bands = {name: scores.accuracy_by(qualities[name], right, BANDS, groups) for name in names}
     written = {
         "data": report.data,
         "model": report.model["name"],

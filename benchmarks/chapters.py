@@ -151,7 +151,7 @@ def draw(cache):
     """Draw the stand-ins into a cache folder, as the first chapter that needs them does."""
     code = (
         "from companion.data import open_dataset; from companion.experiments import budget; "
-        "print(open_dataset('gtsrb', scale=budget.get('quick').gtsrb_drawn).note)"
+        "print(open_dataset('gtsrb', scale=budgets.get('quick').gtsrb_drawn).note)"
     )
     environment = os.environ | {"XDG_CACHE_HOME": str(cache), "COMPANION_DATA": ""}
     start = time.perf_counter()

@@ -18,7 +18,7 @@ import pandas as pd
 
 from companion.data import cooking, open_dataset, splits, store
 from companion.experiments import runs
-from companion.training import metrics, neighbours
+from companion.training import neighbours, scores
 
 OUTPUT = Path(__file__).resolve().parents[1] / "published" / "gtsrb-statistics.json"
 SEEDS = range(5)
@@ -43,7 +43,7 @@ def accuracies(cooked):
             answers = neighbours.nearest_neighbour(
                 cooked.x[train], cooked.class_ids[train], cooked.x[held_out]
             )
-            score = metrics.score(answers, cooked.class_ids[held_out], classes=43)
+            score = scores.score(answers, cooked.class_ids[held_out], classes=43)
             found[name].append(round(score.accuracy, 4))
     return found
 

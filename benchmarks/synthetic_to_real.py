@@ -14,7 +14,7 @@ from pathlib import Path
 
 from companion.data import cooking, open_dataset, store, synthetic
 from companion.experiments import experiment, runs
-from companion.training import evaluation, metrics, models
+from companion.training import models, scores
 
 OUTPUT = Path(__file__).resolve().parents[1] / "published" / "synthetic-to-real"
 
@@ -57,10 +57,10 @@ def main():
             batch_size=settings.batch_size,
         )
         answers = classes_of(model, real.x)
-        score = metrics.score(answers, real.class_ids, classes=43, tracks=real.tracks)
+        score = scores.score(answers, real.class_ids, classes=43, tracks=real.tracks)
         run.finish(model, trained.report.history, score)
-        x_test, y_test = evaluation.open_test_set(run)
-        run.record_test(metrics.score(classes_of(model, x_test), y_test, classes=43))
+        x_test, y_test = runs.open_test_set(run)
+        run.record_test(scores.score(classes_of(model, x_test), y_test, classes=43))
         run.report.seconds = trained.report.seconds
         run._save()
         print(f"real training images: {score}")

@@ -214,10 +214,9 @@ def fingerprint(key, builder):
 
 def data_notes():
     """Say, a line each, on which data the chapters ran."""
-    from companion.data import open_dataset
-    from companion.experiments import budget
+    from companion.data import budgets, open_dataset
 
-    drawn = budget.get().gtsrb_drawn
+    drawn = budgets.get().gtsrb_drawn
     return [f"{name}: {open_dataset(name, scale=drawn).note}" for name in ("mnist", "gtsrb")]
 
 

@@ -141,10 +141,10 @@ def train(
     from companion.training.signals import Stop
 
     with Stop() as stop:  # before Keras is loaded, which takes seconds
-        from companion.experiments import budget
+        from companion.data import budgets
         from companion.experiments import experiment as experiments
 
-        changes["budget"] = budget.get(changes["budget"]).name
+        changes["budget"] = budgets.get(changes["budget"]).name
         settings = experiments.settings(experiment, **changes)
         show = [] if as_json else [_progress(settings.epochs)]
         run = experiments.train(

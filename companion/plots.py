@@ -268,7 +268,7 @@ def reliability(table):
     Parameters
     ----------
     table : pandas.DataFrame
-        From `companion.training.metrics.reliability`.
+        From `companion.training.scores.reliability`.
 
     Returns
     -------
@@ -278,7 +278,7 @@ def reliability(table):
 
     Examples
     --------
-    >>> from companion.training.metrics import reliability as bins
+    >>> from companion.training.scores import reliability as bins
     >>> fig, axes = reliability(bins([0.3, 0.8, 0.9], [0, 1, 1], bins=5))
     >>> axes[0].get_ylabel()
     'share right'

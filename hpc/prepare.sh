@@ -50,10 +50,11 @@ fi
 for recipe in "${recipes[@]}"; do
   python - "$recipe" "$budget" <<'PYTHON'
 import sys
-from companion.experiments import budget, experiment
+from companion.data import budgets
+from companion.experiments import experiment
 
 recipe, name = sys.argv[1:]
-cooked = experiment.cooked_data(recipe, budget.get(name))
+cooked = experiment.cooked_data(recipe, budgets.get(name))
 print(f"hpc: cooked       {recipe}, {name}: {len(cooked.x):,} training images, {cooked.note}")
 PYTHON
 done

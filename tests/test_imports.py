@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ["arithmetic", "data", "training", "experiments", "above"]
+ROOMS = ["files", "arithmetic", "data", "training", "experiments", "above"]
 
 
 def room(module):
@@ -57,8 +57,8 @@ def test_help_loads_nothing_heavy():
 
 
 def test_what_a_training_imports_is_without_statistics():
-    loaded = modules_after("import companion.experiments.experiment, companion.training.metrics")
-    assert "companion.training.metrics" in loaded
+    loaded = modules_after("import companion.experiments.experiment, companion.training.scores")
+    assert "companion.training.scores" in loaded
     assert "scipy.stats" not in loaded
 
 

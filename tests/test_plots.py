@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 
 from companion import plots
 from companion.data.gtsrb import FAMILIES
-from companion.training import metrics
+from companion.training import scores
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +88,7 @@ def test_a_matrix_without_families_is_drawn_as_before():
 
 
 def test_a_reliability_diagram_shows_the_bins_that_hold_images():
-    table = metrics.reliability([0.15, 0.95, 0.95, 0.95], [0, 1, 1, 0], bins=10)
+    table = scores.reliability([0.15, 0.95, 0.95, 0.95], [0, 1, 1, 0], bins=10)
     _, (top, bottom) = plots.reliability(table)
     line = top.containers[0].lines[0]
     np.testing.assert_allclose(line.get_xydata(), [[0.15, 0], [0.95, 2 / 3]])

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from companion.experiments import reports, runs
-from companion.training.metrics import wilson_interval
+from companion.experiments import ranking, reports, runs
+from companion.training.intervals import wilson_interval
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "published"
 ALL = sorted(PUBLISHED.glob("*/*.json"))
@@ -82,7 +82,7 @@ def test_no_cell_of_the_ranking_holds_two_networks():
     found["parameters"] = found["parameters"].astype(float)
     cells = found.groupby([*reports.SETTINGS, *reports.EXAMINATION], dropna=False)
     assert cells["parameters"].nunique().max() == 1
-    assert len(reports.ranking(found)) == len(cells)
+    assert len(ranking.rank(found)) == len(cells)
 
 
 @pytest.mark.parametrize("name", ["speed.json", "speed-earlier.json"])

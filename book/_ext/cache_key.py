@@ -38,10 +38,9 @@ def digest_of(paths):
 
 def data_identity():
     """Name the data that chapters will find, opening it as they do."""
-    from companion.data import open_dataset
-    from companion.experiments import budget
+    from companion.data import budgets, open_dataset
 
-    drawn = budget.get().gtsrb_drawn
+    drawn = budgets.get().gtsrb_drawn
     datasets = [open_dataset(name, scale=drawn) for name in ("mnist", "gtsrb")]
     return [(dataset.name, dataset.origin, dataset.digest) for dataset in datasets]
 

@@ -132,10 +132,9 @@ def reads_reports(code):
 @cache
 def origin(name):
     """Say in a few words which data the chapters found under `name`, opened as they do."""
-    from companion.data import open_dataset
-    from companion.experiments import budget
+    from companion.data import budgets, open_dataset
 
-    dataset = open_dataset(name, scale=budget.get().gtsrb_drawn)
+    dataset = open_dataset(name, scale=budgets.get().gtsrb_drawn)
     return ORIGINS.get((name, dataset.origin), f"{name} ({dataset.origin})")
 
 

@@ -86,7 +86,7 @@ class Dataset:
         return self._load("train")
 
     def _load_test(self):
-        # Private: only companion.training.evaluation.open_test_set, which keeps count, may call.
+        # Private: only companion.experiments.runs.open_test_set, which keeps count, may call.
         return self._load("test")
 
     def _load(self, split):

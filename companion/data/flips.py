@@ -1,14 +1,14 @@
 """Which signs may be flipped, and what they become.
 
 A mirrored "turn left" is a "turn right"; a mirrored "priority road" is itself; a mirrored 30 is no
-sign at all. The table here was read off the drawings of `companion.data.signs` with `derive` and
+sign at all. The table was read off the drawings of `companion.data.drawn_signs` with `derive` and
 compared with the real images: a network that never saw a flipped image answers each legal flip with
 the class of the table more often than with any other.
 """
 
 import numpy as np
 
-from companion.data import signs
+from companion.data import drawn_signs
 from companion.data.gtsrb import CLASS_NAMES
 
 KINDS = ("left-right", "up-down", "half-turn")
@@ -125,7 +125,7 @@ def distances(kind, *, size=96):
     drawn = []
     for class_id in range(len(CLASS_NAMES)):
         canvas = Image.new("RGBA", (size, size), (128, 128, 128, 255))
-        canvas.alpha_composite(signs.draw(class_id, size))
+        canvas.alpha_composite(drawn_signs.draw(class_id, size))
         drawn.append(np.asarray(canvas.convert("RGB"), dtype="float32") / 255)
     drawn = np.stack(drawn)
     return np.stack([np.abs(one - drawn).mean(axis=(1, 2, 3)) for one in flip(drawn, kind)])

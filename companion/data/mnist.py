@@ -138,7 +138,7 @@ def read_images(root, split):
         The folder that contains `mnist/`.
     split : str
         "train" or "test". Chapters open the test set with
-        `companion.training.evaluation.open_test_set`, which writes down that they did.
+        `companion.experiments.runs.open_test_set`, which writes down that they did.
 
     Returns
     -------

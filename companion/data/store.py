@@ -95,7 +95,7 @@ class Cooked:
 
     Notes
     -----
-    The test images stay in the file: `companion.training.evaluation.open_test_set` alone reads
+    The test images stay in the file: `companion.experiments.runs.open_test_set` alone reads
     them, and writes into the run's report that it did.
     """
 

@@ -1,6 +1,6 @@
 """Draw a stand-in for GTSRB: an archive in the official layout, made of drawn signs.
 
-Every image is a drawing of `companion.data.signs` that was given what a camera on a moving car
+Every image is a drawing of `companion.data.drawn_signs`, given what a camera on a moving car
 gives a real sign: a background, poles and plates around it, age and dirt, sun, shadow or backlight,
 an angle, a distance, blur and noise. What belongs to one sign and one drive past it is drawn once
 per track; from frame to frame it changes slowly, so that frames of a track are near-duplicates, as
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from companion.data import signs
+from companion.data import drawn_signs
 from companion.data.gtsrb import CSV_COLUMNS, OFFICIAL_COUNTS, SYNTHETIC_FILE
 from companion.data.registry import DataError
 
@@ -285,7 +285,7 @@ class _Drive:
         )
         # The plane of the sign, seen from five half widths away.
         plane = np.array([turn[:, 0], turn[:, 1], [0, 0, 5.0]]).T
-        x, y, depth = plane @ np.array([(x, y, 1) for x, y in signs.outline(self.class_id)]).T
+        x, y, depth = plane @ np.array([(x, y, 1) for x, y in drawn_signs.outline(self.class_id)]).T
         x, y = x / depth, y / depth
         scale = self.size[frame] / (x.max() - x.min())
         low, high = np.array([x.min(), y.min()]), np.array([x.max(), y.max()])
@@ -391,7 +391,7 @@ def _drawing(class_id, variant):
     """Give one of the few drawings of a class: makers differ a little."""
     rng = np.random.default_rng(variant)
     weight, zoom = (1.0, 1.0) if variant == 0 else (rng.uniform(0.8, 1.2), rng.uniform(0.9, 1.1))
-    return np.asarray(signs.draw(class_id, _SIGN, weight=weight, zoom=zoom))
+    return np.asarray(drawn_signs.draw(class_id, _SIGN, weight=weight, zoom=zoom))
 
 
 def _board(class_id, rng):
@@ -419,7 +419,7 @@ def _surroundings(class_id, rng):
     board = Image.new("RGBA", (_BOARD, _BOARD), (90, 90, 90, 0))
     pen = ImageDraw.Draw(board)
     middle = _BOARD / 2 + rng.normal(0, 3)
-    bottom = _BOARD / 2 + _SIGN / 2 * max(y for _, y in signs.outline(class_id))
+    bottom = _BOARD / 2 + _SIGN / 2 * max(y for _, y in drawn_signs.outline(class_id))
     top = _BOARD - bottom
     if rng.random() < 0.75:
         half = rng.uniform(4, 10)
@@ -434,12 +434,12 @@ def _surroundings(class_id, rng):
         )
     for y in (bottom + rng.uniform(0, 10), top - rng.uniform(0, 10)):
         if rng.random() < 0.12:
-            colour = (signs.RED, signs.BLUE, signs.WHITE)[rng.integers(3)]
+            colour = (drawn_signs.RED, drawn_signs.BLUE, drawn_signs.WHITE)[rng.integers(3)]
             y = y + _SIGN / 2 if y > middle else y - _SIGN / 2
             r = _SIGN / 2
             pen.ellipse([middle - r, y - r, middle + r, y + r], fill=(*colour, 255))
             r *= 0.75
-            pen.ellipse([middle - r, y - r, middle + r, y + r], fill=(*signs.WHITE, 255))
+            pen.ellipse([middle - r, y - r, middle + r, y + r], fill=(*drawn_signs.WHITE, 255))
     return board
 
 

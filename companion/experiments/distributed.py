@@ -111,7 +111,7 @@ def train(settings, folder, *, root=None):
     import numpy as np
 
     from companion.experiments import experiment, runs
-    from companion.training import callbacks, metrics, signals
+    from companion.training import checkpoints, scores, signals
 
     rank, processes = jax.process_index(), jax.process_count()
     if settings.batch_size % jax.device_count():
@@ -176,7 +176,7 @@ def train(settings, folder, *, root=None):
     with signals.Stop() as stop:
         try:
             for epoch in range(done, settings.epochs):
-                for i, variable in enumerate(callbacks.random_states(model)):
+                for i, variable in enumerate(checkpoints.random_states(model)):
                     state = np.random.SeedSequence([seed, epoch, i]).generate_state(2)
                     variable.assign(state.astype(variable.dtype))
                 logs = model.fit(
@@ -209,7 +209,7 @@ def train(settings, folder, *, root=None):
         copy.set_weights(weights)
         predicted = copy.predict(x[validation_rows], verbose=0).argmax(axis=1)
         groups = tracks[validation_rows] if settings.split == "track" else None
-        score = metrics.score(
+        score = scores.score(
             predicted, class_ids[validation_rows], classes=data.counts["classes"], tracks=groups
         )
         runs.write_text(folder / STEPS, _csv(losses))
@@ -256,7 +256,7 @@ def _save(path, model, settings, epoch, history, losses):
     """Write all that is needed to go on; one process does."""
     import numpy as np
 
-    from companion.training.callbacks import write_arrays
+    from companion.training.checkpoints import write_arrays
 
     # Every process holds all values, so that reading them asks nothing of the others, which
     # Keras' save_weights would.
@@ -273,7 +273,7 @@ def _save(path, model, settings, epoch, history, losses):
 
 def _restore(path, model, settings):
     """Give the epochs that are done, the history and the losses; set the variables."""
-    from companion.training.callbacks import read_arrays
+    from companion.training.checkpoints import read_arrays
 
     said, arrays = read_arrays(path)
     there = said.get("settings", {})
@@ -325,7 +325,7 @@ def main(experiment, folder, root, address, processes, rank, **changes):
     number, count = join(address, processes, rank)
     import jax
 
-    from companion.experiments import budget as budgets
+    from companion.data import budgets
     from companion.experiments import experiment as experiments
 
     click.echo(

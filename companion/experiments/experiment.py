@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
-from companion.experiments import budget as budgets
+from companion.data import budgets
 from companion.experiments import runs
 
 # What `Settings.colour` multiplies; see `companion.training.augmentation.layers`.
@@ -233,7 +233,8 @@ def train(
 
 
 def _train(settings, folder, root, test, resume, every, minutes, callbacks, stop):
-    from companion.training.callbacks import Checkpoints, TensorBoard
+    from companion.training.checkpoints import Checkpoints
+    from companion.training.tensorboard import TensorBoard
 
     described = asdict(settings)
     seed = described.pop("seed")
@@ -351,7 +352,7 @@ def conclude(run, prepared, history, checkpoints, *, test=False, seconds=None):
     run : companion.experiments.runs.Run
     prepared : Prepared
     history : dict of str to list of float
-    checkpoints : companion.training.callbacks.Checkpoints
+    checkpoints : companion.training.checkpoints.Checkpoints
         Of the training; its last one is removed.
     test : bool
         Open the test set.
@@ -360,8 +361,8 @@ def conclude(run, prepared, history, checkpoints, *, test=False, seconds=None):
     """
     import numpy as np
 
-    from companion.training import metrics
-    from companion.training.callbacks import LAST
+    from companion.training import scores
+    from companion.training.checkpoints import LAST
 
     settings, held_out = prepared.settings, prepared.validation_rows
     true = prepared.class_ids[held_out]
@@ -369,7 +370,7 @@ def conclude(run, prepared, history, checkpoints, *, test=False, seconds=None):
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     # Frames drawn at random share their tracks with the training images: no group is whole.
     groups = prepared.tracks[held_out] if settings.split == "track" else None
-    validation = metrics.score(
+    validation = scores.score(
         predicted,
         true,
         classes=prepared.data.counts["classes"],
@@ -562,12 +563,12 @@ def network(settings, shape):
 
 
 def _open_test(run, model):
-    from companion.training import evaluation, metrics
+    from companion.training import scores
 
-    x, true = evaluation.open_test_set(run)
+    x, true = runs.open_test_set(run)
     probabilities = model.predict(_scaled(x), verbose=0)
     run.record_test(
-        metrics.score(
+        scores.score(
             probabilities.argmax(axis=1),
             true,
             classes=run.data.counts["classes"],
@@ -586,7 +587,7 @@ def cooked_data(recipe, budget, *, root=None):
     ----------
     recipe : str
         A name of `companion.data.cooking.RECIPES`.
-    budget : companion.experiments.budget.Budget
+    budget : companion.data.budgets.Budget
         How much of the data is used.
     root : path-like, optional
         Where the archive is; see `companion.data.open_dataset`.

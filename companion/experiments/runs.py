@@ -119,7 +119,7 @@ class Run:
             Trained.
         history : dict of str to list of float
             ``model.fit(…).history``.
-        validation : companion.training.metrics.Score
+        validation : companion.training.scores.Score
             On the validation split.
         predictions : dict of str to array, optional
             What was answered to each validation image, to compare runs with: ``rows`` of the
@@ -131,7 +131,8 @@ class Run:
             ``Checkpoints.best``.
         """
         from companion.arithmetic import multiply_adds
-        from companion.training.callbacks import save_weights
+        from companion.experiments import predictions as answers
+        from companion.training.checkpoints import save_weights
 
         report = self.report
         if seconds is None:
@@ -151,7 +152,7 @@ class Run:
         report.error = None
         save_weights(model, self.folder / WEIGHTS)
         if predictions is not None:
-            write_predictions(self.folder / PREDICTIONS, predictions)
+            answers.write(self.folder / PREDICTIONS, predictions)
         write_text(self.folder / HISTORY, _history_csv(report.history))
         self._save()
 
@@ -180,7 +181,7 @@ class Run:
 
         Parameters
         ----------
-        score : companion.training.metrics.Score
+        score : companion.training.scores.Score
             On the test images that `open_test_set` gave.
 
         Raises
@@ -295,6 +296,49 @@ def _go_on(folder, data, described, seed, settings):
     return run
 
 
+def open_test_set(run):
+    """Open the test set of a run's data, and write into its report that it was opened.
+
+    A test set tells how a finished choice does on data that took no part in it. Each look at it
+    that leads to another choice makes it tell less, so this is the only function that reads
+    it, and the report says when and how often it did. Taught in the chapter
+    *GTSRB 2: a first network for traffic signs*.
+
+    Parameters
+    ----------
+    run : companion.experiments.runs.Run
+        A run that is trained and validated.
+
+    Returns
+    -------
+    x : ndarray of uint8, (N, H, W, C)
+        The test images, with values in 0 … 255.
+    class_ids : ndarray of int, (N,)
+        Their classes.
+
+    Raises
+    ------
+    ValueError
+        If the run has no validation result yet: choices are made before the test set is opened.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> unfinished = SimpleNamespace(report=SimpleNamespace(validation=None))
+    >>> open_test_set(unfinished)
+    Traceback (most recent call last):
+        ...
+    ValueError: run has no validation result yet: finish it before its test set is opened
+    """
+    if run.report.validation is None:
+        raise ValueError(
+            "run has no validation result yet: finish it before its test set is opened"
+        )
+    x, class_ids = run.data._load_test()
+    run.record_opening()
+    return x, class_ids
+
+
 def check_same(folder, report, **settings):
     """Refuse to go on with a run of other settings.
 
@@ -320,25 +364,6 @@ def check_same(folder, report, **settings):
                 f"{folder} holds a run with {name} {there.get(name)!r}, not "
                 f"{asked.get(name)!r}: go on with the same settings, or choose another folder"
             )
-
-
-def write_predictions(path, predictions):
-    """Write what a run answered to each validation image, beside, and rename.
-
-    Parameters
-    ----------
-    path : path-like
-        Ends in ``.npz``.
-    predictions : dict of str to array
-        See `Run.finish`; small whole numbers and half-precision numbers are enough.
-    """
-    import numpy as np
-
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        np.savez_compressed(file, **{k: v for k, v in predictions.items() if v is not None})
-    os.replace(part, path)
 
 
 def folder(name):

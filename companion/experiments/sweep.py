@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from companion.experiments import budget as budgets
+from companion.data import budgets
 from companion.experiments import experiment as experiments
 from companion.experiments import runs
 
@@ -464,7 +464,7 @@ def _run_together(work, todo, total, progress, callbacks, stop):
 
 def _checkpoint(path):
     """Give epochs and batches of a checkpoint; (0, 0) without one, None if it is damaged."""
-    from companion.training.callbacks import read_arrays
+    from companion.training.checkpoints import read_arrays
 
     if not path.exists():
         return 0, 0
@@ -479,7 +479,7 @@ def _train_together(work, members, epoch, total, progress, callbacks, stop):
     from contextlib import ExitStack, suppress
 
     from companion.training import vectorised
-    from companion.training.callbacks import TensorBoard
+    from companion.training.tensorboard import TensorBoard
 
     started = {}
     with ExitStack() as locks:
@@ -535,7 +535,7 @@ def _train_together(work, members, epoch, total, progress, callbacks, stop):
 
 def _start(work, prepared, locks):
     """Begin a run, or go on with it, and keep others out of it."""
-    from companion.training.callbacks import Checkpoints
+    from companion.training.checkpoints import Checkpoints
 
     settings = prepared.settings
     place = work.folder / name(settings)

@@ -285,7 +285,7 @@ def _renew_random_states(state, models, worker):
     """Take over what a callback made of the states of random draws."""
     import jax.numpy as jnp
 
-    from companion.training.callbacks import random_states
+    from companion.training.checkpoints import random_states
 
     drawn = {id(variable) for variable in random_states(models[0])}
     other = list(state["other"])

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from companion.data import gtsrb, signs, synthetic
+from companion.data import drawn_signs, gtsrb, synthetic
 from companion.data.registry import DataError
 
 CLASSES = range(43)
@@ -53,9 +53,9 @@ def on_grey(drawing, size=32):
 
 
 def test_each_drawing_is_nearest_to_itself_when_disturbed():
-    clean = np.stack([on_grey(signs.draw(class_id, 128)) for class_id in CLASSES])
+    clean = np.stack([on_grey(drawn_signs.draw(class_id, 128)) for class_id in CLASSES])
     for class_id in CLASSES:
-        drawing = signs.draw(class_id, 128, weight=0.9, zoom=1.03).rotate(1.5)
+        drawing = drawn_signs.draw(class_id, 128, weight=0.9, zoom=1.03).rotate(1.5)
         blurred = on_grey(drawing.filter(ImageFilter.GaussianBlur(2)))
         distance = np.abs(clean - blurred).mean(axis=(1, 2, 3))
         assert distance.argmin() == class_id
@@ -63,7 +63,7 @@ def test_each_drawing_is_nearest_to_itself_when_disturbed():
 
 
 def test_no_two_drawings_are_the_same_in_grey():
-    grey = np.stack([on_grey(signs.draw(class_id, 128)).mean(axis=2) for class_id in CLASSES])
+    grey = np.stack([on_grey(drawn_signs.draw(class_id, 128)).mean(axis=2) for class_id in CLASSES])
     for class_id in CLASSES:
         distance = np.abs(grey - grey[class_id]).mean(axis=(1, 2))
         assert np.sort(distance)[1] > 2.5
@@ -71,21 +71,23 @@ def test_no_two_drawings_are_the_same_in_grey():
 
 @pytest.mark.parametrize(("left", "right"), [(33, 34), (36, 37), (38, 39), (19, 20)])
 def test_a_flip_turns_these_signs_into_each_other(left, right):
-    flipped = on_grey(signs.draw(left).transpose(Image.Transpose.FLIP_LEFT_RIGHT))
-    assert np.abs(flipped - on_grey(signs.draw(right))).mean() < 0.5
-    assert np.abs(on_grey(signs.draw(left)) - on_grey(signs.draw(right))).mean() > 5
+    flipped = on_grey(drawn_signs.draw(left).transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    assert np.abs(flipped - on_grey(drawn_signs.draw(right))).mean() < 0.5
+    assert np.abs(on_grey(drawn_signs.draw(left)) - on_grey(drawn_signs.draw(right))).mean() > 5
 
 
 @pytest.mark.parametrize("class_id", [11, 12, 13, 15, 17, 18, 26, 35])
 def test_symmetric_signs_are_symmetric(class_id):
-    flipped = on_grey(signs.draw(class_id).transpose(Image.Transpose.FLIP_LEFT_RIGHT))
-    assert np.abs(flipped - on_grey(signs.draw(class_id))).mean() < 0.5
+    flipped = on_grey(drawn_signs.draw(class_id).transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    assert np.abs(flipped - on_grey(drawn_signs.draw(class_id))).mean() < 0.5
 
 
 @pytest.mark.parametrize("class_id", CLASSES)
 def test_an_outline_bounds_its_drawing(class_id):
-    box = np.array(signs.draw(class_id, 200).getchannel("A").point(lambda a: a > 127).getbbox())
-    points = np.array(signs.outline(class_id))
+    box = np.array(
+        drawn_signs.draw(class_id, 200).getchannel("A").point(lambda a: a > 127).getbbox()
+    )
+    points = np.array(drawn_signs.outline(class_id))
     expected = 100 + 100 * np.concatenate([points.min(axis=0), points.max(axis=0)])
     np.testing.assert_allclose(box, expected, atol=5)
 
@@ -93,7 +95,7 @@ def test_an_outline_bounds_its_drawing(class_id):
 @pytest.mark.parametrize("class_id", [-1, 43, 1.5, "stop"])
 def test_an_unknown_class_is_refused(class_id):
     with pytest.raises(ValueError, match="class_id must be a whole number from 0 to 42, got"):
-        signs.draw(class_id)
+        drawn_signs.draw(class_id)
 
 
 # Tracks

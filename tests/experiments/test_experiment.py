@@ -4,9 +4,9 @@ import h5py
 import pytest
 
 import companion
-from companion.data import store, synthetic
+from companion.data import budgets, store, synthetic
 from companion.data.registry import DataError, temporary_folder
-from companion.experiments import budget, experiment
+from companion.experiments import experiment
 from companion.training import layers, models
 
 
@@ -19,7 +19,7 @@ def archive(tmp_path_factory):
 def cooked(archive, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return lambda: experiment.cooked_data("24x24-L", budget.get("quick"), root=archive)
+    return lambda: experiment.cooked_data("24x24-L", budgets.get("quick"), root=archive)
 
 
 def test_it_is_cooked_once_and_kept_in_the_cache(cooked, tmp_path):

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from companion.data import gtsrb
-from companion.experiments import reports, runs
-from companion.training import metrics
+from companion.experiments import predictions, ranking, reports, runs
+from companion.training import intervals, scores
 
 TRACKS, FRAMES = 60, 10
 
@@ -48,7 +48,7 @@ def write(path, held=None, *, keep=True, seed=0, status="finished", data=(), **s
     report = runs.Report(experiment, status, f"2026-01-0{seed + 1}", seed, chosen, described)
     if held is not None:
         tracks = held["tracks"] if chosen["split"] == "track" else None
-        found = metrics.score(held["predicted"], held["class_ids"], classes=43, tracks=tracks)
+        found = scores.score(held["predicted"], held["class_ids"], classes=43, tracks=tracks)
         report.validation = runs._score(found)
         report.model = {"name": experiment.replace("-", "_"), "parameters": 10, "multiply_adds": 9}
         report.history = {"loss": [1.0] * 5}
@@ -56,7 +56,7 @@ def write(path, held=None, *, keep=True, seed=0, status="finished", data=(), **s
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(asdict(report)))
     if held is not None and keep:
-        runs.write_predictions(path.with_suffix(".npz"), held)
+        predictions.write(path.with_suffix(".npz"), held)
     return path
 
 
@@ -79,7 +79,7 @@ def grid(tmp_path):
 
 
 def test_the_ranking_averages_seeds_and_tells_apart_what_differs(grid):
-    ranked = reports.ranking(reports.table(grid))
+    ranked = ranking.rank(reports.table(grid))
     assert ranked["model"].tolist() == ["gtsrb_v1", "gtsrb_small", "gtsrb_v2"]
     assert ranked["rank"].tolist() == [1, 2, 3]
     assert ranked["seeds"].tolist() == [3, 3, 3]
@@ -97,9 +97,9 @@ def test_the_ranking_averages_seeds_and_tells_apart_what_differs(grid):
 
 
 def test_the_interval_of_a_cell_is_that_of_its_answers(grid):
-    ranked = reports.ranking(reports.table(grid), confidence=0.8)
-    held = [reports.predictions(grid / f"v1-{seed}.json") for seed in range(3)]
-    expected = metrics.seeds_interval(
+    ranked = ranking.rank(reports.table(grid), confidence=0.8)
+    held = [predictions.read(grid / f"v1-{seed}.json") for seed in range(3)]
+    expected = intervals.seeds_interval(
         [h.right for h in held], [h.groups for h in held], confidence=0.8
     )
     assert (ranked["low"][0], ranked["high"][0]) == expected
@@ -109,14 +109,14 @@ def test_pairing_tells_apart_what_overlapping_intervals_do_not(tmp_path):
     """One fails on tracks 0-5, the other on 0-11: each interval is wide, their difference not."""
     for name, first in (("gtsrb-v1", 6), ("gtsrb-v2", 12)):
         write(tmp_path / f"{name}.json", answers(range(first, TRACKS)), experiment=name)
-    ranked = reports.ranking(reports.table(tmp_path))
+    ranked = ranking.rank(reports.table(tmp_path))
     assert ranked["low"][0] < ranked["high"][1]
     assert ranked["told_apart"][1] is True
     assert ranked["method"][1] == "paired, tracks, 1 seed"
     assert ranked["covers"].tolist() == ["tracks", "tracks"]
     for path in tmp_path.glob("*.npz"):
         path.unlink()
-    ranked = reports.ranking(reports.table(tmp_path))
+    ranked = ranking.rank(reports.table(tmp_path))
     assert ranked["told_apart"][1] is False
     assert ranked["method"][1] == "intervals overlap?"
     assert ranked["covers"].tolist() == ["tracks", "tracks"]
@@ -126,7 +126,7 @@ def test_seeds_without_answers_get_students_interval(tmp_path):
     shares = [30, 33, 36]
     for seed, right in enumerate(shares):
         write(tmp_path / f"{seed}.json", answers(range(right), seed), seed=seed, keep=False)
-    ranked = reports.ranking(reports.table(tmp_path))
+    ranked = ranking.rank(reports.table(tmp_path))
     half = 4.302653 * 0.05 / math.sqrt(3)  # t of two degrees of freedom; s = 3 of 60
     np.testing.assert_allclose(ranked["low"][0], 0.55 - half, atol=1e-6)
     np.testing.assert_allclose(ranked["high"][0], 0.55 + half, atol=1e-6)
@@ -136,13 +136,13 @@ def test_seeds_without_answers_get_students_interval(tmp_path):
 def test_answers_to_other_images_or_of_another_training_are_not_paired(tmp_path):
     write(tmp_path / "a.json", answers(range(54)))
     write(tmp_path / "b.json", answers(range(40), seed=1), experiment="gtsrb-v2")  # other rows
-    ranked = reports.ranking(reports.table(tmp_path))
+    ranked = ranking.rank(reports.table(tmp_path))
     assert ranked["method"][1] == "intervals overlap?"
-    runs.write_predictions(tmp_path / "b.npz", answers(range(10)))  # not what its report says
-    ranked = reports.ranking(reports.table(tmp_path))
+    predictions.write(tmp_path / "b.npz", answers(range(10)))  # not what its report says
+    ranked = ranking.rank(reports.table(tmp_path))
     assert ranked["method"][1] == "intervals overlap?"
     (tmp_path / "b.npz").write_bytes(b"PK, cut short")
-    assert len(reports.ranking(reports.table(tmp_path))) == 2
+    assert len(ranking.rank(reports.table(tmp_path))) == 2
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_answers_to_other_images_or_of_another_training_are_not_paired(tmp_path)
 def test_runs_of_different_data_are_ranked_apart(tmp_path, change):
     write(tmp_path / "a.json", answers(range(54)))
     write(tmp_path / "b.json", answers(range(30)), experiment="gtsrb-v2", **change)
-    ranked = reports.ranking(reports.table(tmp_path))
+    ranked = ranking.rank(reports.table(tmp_path))
     assert ranked["rank"].tolist() == [1, 1]
     assert ranked["told_apart"].tolist() == [None, None]
 
@@ -168,28 +168,28 @@ def test_digits_of_two_budgets_are_ranked_apart(tmp_path):
         path = tmp_path / f"{budget}.json"
         data = {"name": "mnist", "scale": None}
         write(path, answers(range(54)), data=data, split="image", budget=budget)
-    assert reports.ranking(reports.table(tmp_path))["rank"].tolist() == [1, 1]
+    assert ranking.rank(reports.table(tmp_path))["rank"].tolist() == [1, 1]
 
 
 def test_a_random_split_is_judged_over_images(tmp_path):
     held = {key: value for key, value in answers(range(54)).items() if key != "tracks"}
     write(tmp_path / "a.json", held, split="image")
-    ranked = reports.ranking(reports.table(tmp_path))
+    ranked = ranking.rank(reports.table(tmp_path))
     assert ranked["covers"][0] == "images"
     low, high = ranked["low"][0], ranked["high"][0]
-    np.testing.assert_allclose((low, high), metrics.wilson_interval(540, 600), atol=0.01)
+    np.testing.assert_allclose((low, high), intervals.wilson_interval(540, 600), atol=0.01)
 
 
 def test_a_setting_that_differs_makes_cells_of_its_own(tmp_path):
     write(tmp_path / "a.json", answers(range(54)), augment=True)
     write(tmp_path / "b.json", answers(range(50)))  # older: without augmentation
     table = reports.table(tmp_path)
-    ranked = reports.ranking(table)
+    ranked = ranking.rank(table)
     assert ranked["augment"].tolist() == [True, False]
     with pytest.raises(ValueError, match="by must hold 'augment', in which the runs of gtsrb_v1"):
-        reports.ranking(table, by=["model"])
+        ranking.rank(table, by=["model"])
     with pytest.raises(ValueError, match="by must name columns of the table, got 'color'"):
-        reports.ranking(table, by=["color"])
+        ranking.rank(table, by=["color"])
 
 
 def test_a_seed_run_twice_counts_once_by_its_last_run(tmp_path):
@@ -197,21 +197,21 @@ def test_a_seed_run_twice_counts_once_by_its_last_run(tmp_path):
     write(tmp_path / "b.json", answers(range(54)))
     held = json.loads(first.read_text()) | {"started": "2025-12-31"}
     first.write_text(json.dumps(held))
-    ranked = reports.ranking(reports.table(tmp_path))
+    ranked = ranking.rank(reports.table(tmp_path))
     assert (ranked["seeds"][0], ranked["accuracy"][0]) == (1, 0.9)
 
 
 def test_no_run_one_run_and_no_finished_run_are_ranked(tmp_path):
-    assert len(reports.ranking(reports.table(tmp_path))) == 0
+    assert len(ranking.rank(reports.table(tmp_path))) == 0
     write(tmp_path / "a.json", status="failed")
-    ranked = reports.ranking(reports.table(tmp_path))
+    ranked = ranking.rank(reports.table(tmp_path))
     assert np.isnan(ranked["rank"][0])
     assert (ranked["seeds"][0], ranked["unfinished"][0]) == (0, 1)
     write(tmp_path / "b.json", answers(range(54)), seed=1)
-    ranked = reports.ranking(reports.table(tmp_path))
+    ranked = ranking.rank(reports.table(tmp_path))
     assert (ranked["rank"][0], ranked["seeds"][0], ranked["unfinished"][0]) == (1, 1, 1)
     write(tmp_path / "c.json", status="running", experiment="gtsrb-v2")
-    ranked = reports.ranking(reports.table(tmp_path))
+    ranked = ranking.rank(reports.table(tmp_path))
     assert ranked["model"].tolist() == ["gtsrb_v1", "gtsrb_v2"]
     assert ranked["told_apart"].tolist() == [None, None]
     assert np.isnan(ranked["accuracy"][1])
@@ -221,10 +221,10 @@ def test_a_run_that_failed_before_it_opened_its_data_stands_with_its_cell(tmp_pa
     write(tmp_path / "a.json", answers(range(54)))
     nothing = {"digest": None, "origin": None, "scale": None, "recipe": None}
     write(tmp_path / "b.json", status="failed", seed=1, data=nothing, recipe="24x24-L")
-    ranked = reports.ranking(reports.table(tmp_path))
+    ranked = ranking.rank(reports.table(tmp_path))
     assert (len(ranked), ranked["seeds"][0], ranked["unfinished"][0]) == (1, 1, 1)
     write(tmp_path / "c.json", answers(range(54)), data={"scale": 0.1})  # whose examination?
-    assert len(reports.ranking(reports.table(tmp_path))) == 3
+    assert len(ranking.rank(reports.table(tmp_path))) == 3
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_a_damaged_report_is_a_row_and_stops_nothing(tmp_path, text):
     assert str(tmp_path / "cut") in table["error"][0]
     assert table["seed"][1] == 0
     assert str(table["seed"][1]) == "0"
-    assert len(reports.ranking(table)) == 1
+    assert len(ranking.rank(table)) == 1
 
 
 @pytest.mark.parametrize(
@@ -294,19 +294,19 @@ def test_two_runs_are_compared_by_their_answers(tmp_path, as_folder):
             keep=False,
             experiment=f"gtsrb-{name}",
         )
-        runs.write_predictions(path.parent / runs.PREDICTIONS, answers(right))
+        predictions.write(path.parent / runs.PREDICTIONS, answers(right))
         paths.append(path.parent if as_folder else path)
-    found = reports.compare(*paths)
+    found = ranking.compare(*paths)
     assert (found.accuracy_a, found.accuracy_b) == (0.9, 0.8)
     assert found.difference == pytest.approx(0.1)
     assert found.told_apart
     assert (found.mcnemar.only_a, found.mcnemar.only_b) == (60, 0)
-    groups = reports.predictions(paths[0]).groups
-    right = [reports.predictions(path).right for path in paths]
-    assert found.interval == metrics.difference_interval(*right, groups)
+    groups = predictions.read(paths[0]).groups
+    right = [predictions.read(path).right for path in paths]
+    assert found.interval == intervals.difference_interval(*right, groups)
     assert "difference +10.00 points" in str(found)
     assert "told apart (paired bootstrap over tracks)" in str(found)
-    same = reports.compare(paths[0], paths[0])
+    same = ranking.compare(paths[0], paths[0])
     assert same.interval == (0, 0)
     assert not same.told_apart
 
@@ -315,31 +315,31 @@ def test_runs_of_other_images_or_data_are_not_compared(tmp_path):
     a = write(tmp_path / "a.json", answers(range(54)))
     b = write(tmp_path / "b.json", answers(range(54), seed=1), seed=1)
     with pytest.raises(ValueError, match=r"the same images as run_a.*got seeds 0 and 1"):
-        reports.compare(a, b)
+        ranking.compare(a, b)
     c = write(tmp_path / "c.json", answers(range(54)), data={"scale": 0.1})
     with pytest.raises(ValueError, match=r"same data as run_a, but their scale is 0.1 and 1.0"):
-        reports.compare(a, c)
+        ranking.compare(a, c)
 
 
 def test_answers_that_cannot_be_read_are_refused_by_name(tmp_path):
     with pytest.raises(FileNotFoundError, match="this run kept no answers"):
-        reports.predictions(tmp_path)
+        predictions.read(tmp_path)
     path = tmp_path / runs.PREDICTIONS
     held = answers(range(54))
     for text in (b"", b"not a zip", b"PK\x03\x04 cut"):
         path.write_bytes(text)
         with pytest.raises(ValueError, match="does not hold a run's answers"):
-            reports.predictions(tmp_path)
+            predictions.read(tmp_path)
     for change in ({"predicted": np.zeros(3, int)}, {"rows": None}, {"confidence": None}):
-        runs.write_predictions(path, held | change)
+        predictions.write(path, held | change)
         with pytest.raises(ValueError, match="does not hold a run's answers"):
-            reports.predictions(tmp_path)
+            predictions.read(tmp_path)
 
 
 def test_tracks_of_two_classes_are_two_groups(tmp_path):
     held = answers(range(54)) | {"tracks": np.zeros(600, np.int32)}
-    runs.write_predictions(tmp_path / runs.PREDICTIONS, held)
-    assert len(np.unique(reports.predictions(tmp_path).groups)) == 3
+    predictions.write(tmp_path / runs.PREDICTIONS, held)
+    assert len(np.unique(predictions.read(tmp_path).groups)) == 3
 
 
 def test_classes_and_confused_pairs_bear_names(tmp_path):

@@ -7,7 +7,7 @@ import companion
 from companion.data import open_dataset
 from companion.experiments import reports, runs
 from companion.training import models
-from companion.training.metrics import score
+from companion.training.scores import score
 
 
 @pytest.fixture

@@ -13,11 +13,12 @@ ROOT = Path(__file__).resolve().parents[2]
 USE = """
 import json
 from companion.data import open_dataset
-from companion.experiments import budget, experiment, runs
+from companion.data import budgets
+from companion.experiments import experiment, runs
 
 opened = [open_dataset(name) for name in ("mnist", "gtsrb")]
 images, _ = opened[0].load_train()
-cooked = experiment.cooked_data("24x24-L", budget.get("quick"))
+cooked = experiment.cooked_data("24x24-L", budgets.get("quick"))
 print(json.dumps({"roots": [str(d.root) for d in opened], "digits": len(images),
                   "signs": len(cooked.x), "runs": str(runs.folder("first"))}))
 """

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from companion.training import augmentation, vectorised
-from companion.training.callbacks import Checkpoints
+from companion.training.checkpoints import Checkpoints
 
 IMAGES, CLASSES = 90, 5
 

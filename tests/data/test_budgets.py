@@ -3,33 +3,33 @@ from types import SimpleNamespace
 
 import pytest
 
-from companion.experiments import budget
+from companion.data import budgets
 
 
 def test_the_name_wins_over_the_environment(monkeypatch):
     monkeypatch.setenv("COMPANION_BUDGET", "laptop")
-    assert budget.get().name == "laptop"
-    assert budget.get("full").name == "full"
+    assert budgets.get().name == "laptop"
+    assert budgets.get("full").name == "full"
     monkeypatch.setenv("COMPANION_BUDGET", "")
-    assert budget.get().name == "quick"
+    assert budgets.get().name == "quick"
 
 
 def test_a_misspelt_environment_is_refused(monkeypatch):
     monkeypatch.setenv("COMPANION_BUDGET", "labtop")
     with pytest.raises(ValueError, match=r"got 'labtop' \(did you mean 'laptop'\?\)"):
-        budget.get()
+        budgets.get()
 
 
 def test_budgets_are_frozen_and_grow():
-    quick, laptop, full = (budget.get(name) for name in ("quick", "laptop", "full"))
+    quick, laptop, full = (budgets.get(name) for name in ("quick", "laptop", "full"))
     assert quick.gtsrb_scale < laptop.gtsrb_scale < full.gtsrb_scale == 1
     assert quick.mnist_images < laptop.mnist_images
     assert full.mnist_images is None
 
 
-@pytest.mark.parametrize("name", budget.BUDGETS)
+@pytest.mark.parametrize("name", budgets.BUDGETS)
 def test_what_is_cooked_is_the_share_that_the_budget_says(name):
-    limits = budget.get(name)
+    limits = budgets.get(name)
     assert limits.share_to_cook(SimpleNamespace(origin="official")) == limits.gtsrb_scale
     cooked = limits.share_to_cook(SimpleNamespace(origin="synthetic"))
     assert cooked * limits.gtsrb_drawn == pytest.approx(limits.gtsrb_scale)
@@ -37,6 +37,6 @@ def test_what_is_cooked_is_the_share_that_the_budget_says(name):
 
 
 def test_a_budget_is_frozen():
-    quick = budget.get("quick")
+    quick = budgets.get("quick")
     with pytest.raises(dataclasses.FrozenInstanceError):
         quick.name = "other"

@@ -6,8 +6,8 @@ import pytest
 
 from companion.data import open_dataset
 from companion.experiments import runs
-from companion.training.evaluation import open_test_set
-from companion.training.metrics import score
+from companion.experiments.runs import open_test_set
+from companion.training.scores import score
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,7 +44,7 @@ def test_a_test_score_needs_an_opening(run):
 
 
 def test_nothing_else_reads_the_test_set():
-    """`_load_test` is called in evaluation.py alone; the rooms of the data only define it."""
+    """`_load_test` is called in runs.py alone; the rooms of the data only define it."""
     callers = set()
     for path in [*ROOT.glob("companion/**/*.py"), *ROOT.glob("benchmarks/**/*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -54,6 +54,6 @@ def test_nothing_else_reads_the_test_set():
                 and node.func.attr == "_load_test"
             ):
                 callers.add(path.relative_to(ROOT).as_posix())
-    assert callers == {"companion/training/evaluation.py"}
+    assert callers == {"companion/experiments/runs.py"}
     for chapter in ROOT.glob("book/*.md"):
         assert "_load_test" not in chapter.read_text(), chapter

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from companion.training import callbacks
-from companion.training.callbacks import Checkpoints, TensorBoard
+from companion.training import checkpoints
+from companion.training.checkpoints import Checkpoints
 from companion.training.signals import Interrupted, Stop
+from companion.training.tensorboard import TensorBoard
 
 SEED, EPOCHS, BATCH, IMAGES = 3, 4, 16, 90
 STEPS = -(-IMAGES // BATCH)
@@ -93,7 +94,7 @@ def everything(model):
 def best_weights(folder):
     model = build()
     model = keras.Model(model.inputs, model.outputs)  # without an optimizer, as they were saved
-    model.load_weights(folder / callbacks.BEST)
+    model.load_weights(folder / checkpoints.BEST)
     return model.get_weights()
 
 
@@ -266,16 +267,16 @@ def test_another_network_or_other_data_are_refused(data, whole):
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
 def test_a_damaged_checkpoint_is_named(data, whole, tmp_path, share):
-    content = (whole[3] / callbacks.LAST).read_bytes()
-    (tmp_path / callbacks.LAST).write_bytes(content[: int(share * len(content))])
+    content = (whole[3] / checkpoints.LAST).read_bytes()
+    (tmp_path / checkpoints.LAST).write_bytes(content[: int(share * len(content))])
     with pytest.raises(ValueError, match=r"last\.npz is damaged"):
         Checkpoints(tmp_path, seed=SEED)
 
 
 def test_a_scratched_checkpoint_is_named(whole, tmp_path):
-    content = bytearray((whole[3] / callbacks.LAST).read_bytes())
+    content = bytearray((whole[3] / checkpoints.LAST).read_bytes())
     content[len(content) // 2] ^= 0xFF
-    (tmp_path / callbacks.LAST).write_bytes(content)
+    (tmp_path / checkpoints.LAST).write_bytes(content)
     with pytest.raises(ValueError, match=r"last\.npz is damaged"):
         Checkpoints(tmp_path, seed=SEED)
 
@@ -286,12 +287,12 @@ def test_where_the_disk_is_full_the_last_checkpoint_stays(data, tmp_path, monkey
 
     with pytest.raises(Killed):
         train(data, tmp_path, At(1, 0, kill))
-    before = (tmp_path / callbacks.LAST).read_bytes()
+    before = (tmp_path / checkpoints.LAST).read_bytes()
     with monkeypatch.context() as small:
-        small.setattr(callbacks.os, "fsync", full)
+        small.setattr(checkpoints.os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
             train(data, tmp_path)
-    assert (tmp_path / callbacks.LAST).read_bytes() == before
+    assert (tmp_path / checkpoints.LAST).read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["best.weights.h5", "last.npz"]
 
 
