@@ -318,7 +318,7 @@ def intervals(table, label, *, value="accuracy", low="low", high="high", marked=
     Parameters
     ----------
     table : pandas.DataFrame
-        Such as `companion.experiments.reports.ranking` gives; rows without a value are left out.
+        Such as `companion.experiments.ranking.rank` gives; rows without a value are left out.
     label : str or sequence of str
         The column, or columns, whose values name a row.
     value, low, high : str
