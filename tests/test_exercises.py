@@ -12,11 +12,12 @@ import pytest
 import yaml
 
 from companion import arithmetic, exercises
-from companion.exercises import drawing, engine, records
+from companion.exercises import bank, diagnosis, engine, records
+from companion.exercises.question import Random, Variant
 
 ROOT = Path(__file__).resolve().parents[1]
 LEARNERS = ["", *(f"learner {n}" for n in range(40))]
-QUESTIONS = engine.questions()
+QUESTIONS = bank.questions()
 every_question = pytest.mark.parametrize("name", QUESTIONS)
 
 
@@ -32,7 +33,7 @@ def own_folder(tmp_path, monkeypatch):
 
 
 def right_answer(name):
-    return engine.drawn(name, records.current_learner()).right
+    return bank.variant(name, records.current_learner()).right
 
 
 # --- questions -----------------------------------------------------------------------------------
@@ -68,7 +69,7 @@ def test_every_chapter_asks_its_questions(chapter):
 def test_the_right_answer_is_accepted_and_each_slip_is_named(name):
     """For many learners: a slip never leads to the right answer, nor to another slip's."""
     for learner in LEARNERS:
-        numbers = QUESTIONS[name].drawn_for(learner)
+        numbers = QUESTIONS[name].variant(learner)
         assert numbers.unambiguous()
         assert engine._read(numbers.right, numbers) is not None
         assert len(numbers.slips) >= (2 if numbers.choices else 3)
@@ -76,14 +77,14 @@ def test_the_right_answer_is_accepted_and_each_slip_is_named(name):
             if numbers.kind in ("integer", "shape") and engine._read(answer, numbers) != answer:
                 raise AssertionError(f"{learner}: {slip} leads to {answer}, no such answer")
             assert not numbers.same(answer, numbers.right), (learner, slip)
-            said = engine._diagnose(engine._read(answer, numbers), numbers, "")
+            said = diagnosis.diagnose(engine._read(answer, numbers), numbers, "")
             assert said == ("" if numbers.choices else slip, reason), learner
 
 
 @every_question
 def test_check_says_right_or_names_the_slip(name):
     exercises.learner("ada")
-    numbers = engine.drawn(name, "ada")
+    numbers = bank.variant(name, "ada")
     for slip, (answer, reason) in numbers.slips.items():
         verdict = exercises.check(name, answer)
         assert not verdict
@@ -98,15 +99,15 @@ def test_check_says_right_or_names_the_slip(name):
 
 @every_question
 def test_learners_do_not_share_their_numbers(name):
-    texts = {QUESTIONS[name].drawn_for(f"learner {n}").text for n in range(30)}
-    assert len(texts) > (1 if engine.drawn(name, "").choices else 8)
+    texts = {QUESTIONS[name].variant(f"learner {n}").text for n in range(30)}
+    assert len(texts) > (1 if bank.variant(name, "").choices else 8)
 
 
 def test_numbers_are_the_same_on_every_machine():
     """Python promises this of random() alone: a value that was written down once."""
-    draw = drawing.Draw("ada", "padding-output-size", 0)
+    draw = Random("ada", "padding-output-size", 0)
     assert [draw.integer(1, 1000) for _ in range(5)] == [93, 472, 756, 239, 172]
-    assert QUESTIONS["why-neurons"].drawn_for("ada").right == 206_206
+    assert QUESTIONS["why-neurons"].variant("ada").right == 206_206
 
 
 def numbers_in(text):
@@ -118,7 +119,7 @@ def test_answers_agree_with_the_arithmetic_of_what_the_question_says(learner):
     """Read the numbers out of the text, as a learner does, and compute from them alone."""
 
     def check(name, compute):
-        numbers = QUESTIONS[name].drawn_for(learner)
+        numbers = QUESTIONS[name].variant(learner)
         assert compute(*numbers_in(numbers.text)) == numbers.right, numbers.text
 
     check(
@@ -144,7 +145,7 @@ def arithmetic_dense(units, inputs):
 
 @pytest.mark.parametrize("learner", LEARNERS[:15])
 def test_unread_cells_are_those_that_no_window_covers(learner):
-    numbers = QUESTIONS["padding-unread"].drawn_for(learner)
+    numbers = QUESTIONS["padding-unread"].variant(learner)
     k, n, s = numbers_in(numbers.text)
     read = {i + u for i in range(0, n - k + 1, s) for u in range(k)}
     assert numbers.right == n - len(read)
@@ -156,18 +157,18 @@ def test_parameter_counts_agree_with_keras(learner):
     import keras
 
     layers = keras.layers
-    f, k, c = numbers_in(QUESTIONS["channels-count"].drawn_for(learner).text.replace("Conv2D", ""))
+    f, k, c = numbers_in(QUESTIONS["channels-count"].variant(learner).text.replace("Conv2D", ""))
     layer = layers.Conv2D(f, k)
     layer.build((None, 9, 9, c))
-    assert layer.count_params() == QUESTIONS["channels-count"].drawn_for(learner).right
+    assert layer.count_params() == QUESTIONS["channels-count"].variant(learner).right
 
-    numbers = QUESTIONS["channels-separable"].drawn_for(learner)
+    numbers = QUESTIONS["channels-separable"].variant(learner)
     f, k, c = numbers_in(numbers.text.replace("SeparableConv2D", ""))
     layer = layers.SeparableConv2D(f, k)
     layer.build((None, 9, 9, c))
     assert layer.count_params() == numbers.right
 
-    numbers = QUESTIONS["counting-flattened"].drawn_for(learner)
+    numbers = QUESTIONS["counting-flattened"].variant(learner)
     n, _, f, _, _, u = numbers_in(re.sub(r"(Conv|Pooling)2D", "", numbers.text))
     model = keras.Sequential(
         [
@@ -185,8 +186,8 @@ def test_parameter_counts_agree_with_keras(learner):
 
 
 def verdict(right, given, **options):
-    numbers = drawing.Drawn("?", right, "So it is.", options.pop("slips", {}), **options)
-    return engine._diagnose(engine._read(given, numbers), numbers, "Begin so.")
+    numbers = Variant("?", right, "So it is.", options.pop("slips", {}), **options)
+    return diagnosis.diagnose(engine._read(given, numbers), numbers, "Begin so.")
 
 
 @pytest.mark.parametrize(
@@ -243,12 +244,12 @@ def test_an_unknown_slip_says_where_and_how_to_begin(right, given, words):
     ],
 )
 def test_answers_may_come_in_any_type_of_their_kind(right, given):
-    numbers = drawing.Drawn("?", right, "", {})
+    numbers = Variant("?", right, "", {})
     assert numbers.same(engine._read(given, numbers), right)
 
 
 def test_a_choice_is_its_letter_or_its_text():
-    numbers = engine.drawn("gtsrb-batch-exit-code", "")
+    numbers = bank.variant("gtsrb-batch-exit-code", "")
     letter = "abcd"[numbers.choices.index(numbers.right)]
     for given in (letter, letter.upper(), f"{letter})", numbers.right, f" {numbers.right} "):
         assert exercises.check("gtsrb-batch-exit-code", given)
@@ -362,7 +363,7 @@ def test_a_damaged_file_is_set_aside(own_folder):
 def hand_in_as(name, folder, solve=("why-neurons",), wrong=()):
     exercises.learner(name)
     for question in wrong:
-        slip, _ = next(iter(engine.drawn(question, name).slips.values()))
+        slip, _ = next(iter(bank.variant(question, name).slips.values()))
         exercises.check(question, slip)
     for question in solve:
         exercises.check(question, right_answer(question))

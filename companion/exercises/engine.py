@@ -4,34 +4,10 @@ import html
 import re
 import textwrap
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from functools import cache
 from numbers import Real
 
-from . import records
-
-
-@cache
-def questions():
-    """Give all questions by name, in the order of the book.
-
-    They are loaded when the first is asked for: the import of this package stays quick.
-
-    Returns
-    -------
-    dict of str to Question
-        The questions.
-    """
-    from . import beyond, convolution, mnist, signs
-
-    parts = (convolution, mnist, signs, beyond)
-    return {q.name: q for part in parts for chapter in part.CHAPTERS for q in chapter.questions}
-
-
-@cache
-def drawn(name, learner):
-    """Give a question as a learner gets it."""
-    return questions()[name].drawn_for(learner)
+from companion.exercises import bank, records
+from companion.exercises.diagnosis import diagnose
 
 
 @dataclass(frozen=True)
@@ -65,7 +41,7 @@ class Verdict:
 
     @property
     def head(self):
-        """Give the verdict in one or a few words."""
+        """Return the verdict in one or a few words."""
         if self.right:
             return "Right."
         return f"Not yet: {self.slip}." if self.slip else "Not yet."
@@ -82,13 +58,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Asked:
-    """Show questions with the numbers drawn for a learner.
+    """Show questions with the numbers of a learner.
 
     Parameters
     ----------
     learner : str
-        For whom they are drawn; "" for nobody in particular.
-    items : tuple of (Question, Drawn)
+        Whose numbers they are; "" for nobody in particular.
+    items : tuple of (Question, Variant)
         The questions.
     """
 
@@ -99,20 +75,20 @@ class Asked:
     def whose(self):
         """Say whose numbers they are."""
         if self.learner:
-            return f"Numbers drawn for {self.learner}."
+            return f"The numbers are those of {self.learner}."
         return (
             "No learner is set, so everyone gets these numbers; "
-            '`exercises.learner("your name")` draws yours.'
+            '`exercises.learner("your name")` gives you yours.'
         )
 
     def __repr__(self):
         parts = [_plain(self.whose)]
-        for question, numbers in self.items:
+        for question, variant in self.items:
             lines = [f"{question.name}  {'★' * question.grade}"]
-            for line in _plain(numbers.text).split("\n"):
+            for line in _plain(variant.text).split("\n"):
                 shown = [line] if line.startswith("    ") else textwrap.wrap(line, 76)
                 lines += [f"    {row}" for row in shown]
-            for letter, text in _lettered(numbers):
+            for letter, text in _lettered(variant):
                 choice = textwrap.wrap(_plain(text), 73)
                 lines.append(f"    {letter}) " + "\n       ".join(choice))
             parts.append("\n".join(lines))
@@ -122,15 +98,15 @@ class Asked:
         rows = "".join(
             f"<dt><code>{question.name}</code> "
             f'<span role="img" aria-label="grade {question.grade} of 3">{"★" * question.grade}'
-            f"</span></dt><dd>{_block(numbers.text)}{_list(numbers)}</dd>"
-            for question, numbers in self.items
+            f"</span></dt><dd>{_block(variant.text)}{_list(variant)}</dd>"
+            for question, variant in self.items
         )
         # A list, and no table: columns beside each other would not fit on a telephone.
         return f'<div class="exercises"><p>{_inline(self.whose)}</p><dl>{rows}</dl></div>'
 
 
 def ask(*names):
-    """Show questions with the numbers drawn for the learner.
+    """Show questions with the numbers of the learner.
 
     Parameters
     ----------
@@ -157,16 +133,13 @@ def ask(*names):
     >>> print(repr(ask("why-neurons")).splitlines()[2])
     why-neurons  ★
     """
-    of_chapter = {}
-    for question in questions().values():
-        of_chapter.setdefault(question.chapter, []).append(question)
-    wanted = []
+    of_chapter, wanted = bank.chapters(), []
     for name in names or of_chapter:
         if not isinstance(name, str):
             raise ValueError(f"name must be a text such as 'why-neurons', got {name!r}")
-        wanted += of_chapter[name] if name in of_chapter else [_find(name, of_chapter)]
+        wanted += of_chapter[name] if name in of_chapter else [bank.find(name, of_chapter)]
     who = records.current_learner()
-    return Asked(who, tuple((question, drawn(question.name, who)) for question in wanted))
+    return Asked(who, tuple((question, bank.variant(question.name, who)) for question in wanted))
 
 
 def check(name, answer):
@@ -202,23 +175,14 @@ def check(name, answer):
     >>> verdict.right
     False
     """
-    question = _find(name)
+    question = bank.find(name)
     who = records.current_learner()
-    numbers = drawn(question.name, who)
-    given = _read(answer, numbers)
-    right = numbers.same(given, numbers.right)
-    slip, message = ("", numbers.why) if right else _diagnose(given, numbers, question.hint)
+    variant = bank.variant(question.name, who)
+    given = _read(answer, variant)
+    right = variant.same(given, variant.right)
+    slip, message = ("", variant.why) if right else diagnose(given, variant, question.hint)
     note = records.keep(who, question.name, right, slip)
     return Verdict(question.name, right, slip, message, note)
-
-
-def _find(name, chapters=()):
-    known = questions()
-    if isinstance(name, str) and name in known:
-        return known[name]
-    near = get_close_matches(str(name), [*known, *chapters], n=3, cutoff=0.4)
-    hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
-    raise ValueError(f"name must be the name of a question, got {name!r}{hint}")
 
 
 WANTED = {
@@ -230,8 +194,8 @@ WANTED = {
 }
 
 
-def _read(answer, numbers):
-    """Give the answer in the type of the right one, or say in one sentence what is asked for."""
+def _read(answer, variant):
+    """Return the answer in the type of the right one, or say in one sentence what is asked for."""
     import numpy as np
 
     value = answer.item() if isinstance(answer, np.ndarray) and answer.ndim == 0 else answer
@@ -239,13 +203,13 @@ def _read(answer, numbers):
         value = np.asarray(value)  # a tensor of Keras, an array of JAX
         value = value.item() if value.ndim == 0 else value
     read = {"integer": _integer, "number": _number, "shape": _shape, "array": _array}
-    given = read.get(numbers.kind, _choice(numbers))(value)
+    given = read.get(variant.kind, _choice(variant))(value)
     if given is None:
         advice = ""
-        if isinstance(answer, str) and numbers.kind != "choice":
+        if isinstance(answer, str) and variant.kind != "choice":
             advice = ": leave out the quotation marks, the signs and the units"
         shown = repr(answer) if len(repr(answer)) < 60 else f"{repr(answer)[:57]}..."
-        raise ValueError(f"answer must be {WANTED[numbers.kind]}, got {shown}{advice}")
+        raise ValueError(f"answer must be {WANTED[variant.kind]}, got {shown}{advice}")
     return given
 
 
@@ -278,117 +242,21 @@ def _array(value):
     return array if fits and np.isfinite(array).all() else None
 
 
-def _choice(numbers):
+def _choice(variant):
     def read(value):
         if not isinstance(value, str):
             return None
         said = value.strip()
-        by_letter = dict(_lettered(numbers))
+        by_letter = dict(_lettered(variant))
         return by_letter.get(said.lower().rstrip(").")) or (
-            said if said in numbers.choices else None
+            said if said in variant.choices else None
         )
 
     return read
 
 
-def _lettered(numbers):
-    return list(zip("abcdefgh", numbers.choices, strict=False))
-
-
-def _diagnose(given, numbers, hint):
-    """Say which slip an answer comes from, in a few words and in a sentence."""
-    for slip, (answer, reason) in numbers.slips.items():
-        if numbers.same(given, answer):
-            return ("" if numbers.kind == "choice" else slip), reason
-    slip, reason = GENERAL[numbers.kind](given, numbers.right, numbers)
-    return slip, f"{reason} {hint}".strip()
-
-
-def _general_integer(given, right, numbers):
-    if given == -right:
-        return "sign", "The size is right and the sign is not."
-    if abs(given - right) == 1:
-        more = "many" if given > right else "few"
-        return "off by one", f"You counted one too {more}: look at both ends again."
-    return _general_number(given, right, numbers)
-
-
-def _general_number(given, right, numbers):
-    close = numbers.tolerance / 2  # an integer has no tolerance of its own, but a scale is one
-    for factor, slip, reason in SCALES:
-        if right and abs(given / right / factor - 1) <= close:
-            return slip, reason
-    if given * right < 0:
-        return "sign", "The sign is not right."
-    if 0 < right < 1 and abs(given - (1 - right)) <= close:
-        return "the other part", "That is what is left when your answer is taken from 1."
-    return "", f"Your answer is too {'large' if given > right else 'small'}."
-
-
-SCALES = [
-    (100, "percent against share", "You gave a percentage where a share in 0 … 1 is asked for."),
-    (0.01, "share against percent", "You gave a share where a percentage is asked for."),
-    (1000, "unit", "Your answer is a thousand times too large: look at the unit."),
-    (0.001, "unit", "Your answer is a thousand times too small: look at the unit."),
-    (1e6, "unit", "Your answer is a million times too large: look at the unit."),
-    (1e-6, "unit", "Your answer is a million times too small: look at the unit."),
-]
-
-
-def _general_shape(given, right, _):
-    if len(given) != len(right):
-        return (
-            "number of axes",
-            f"Your shape has {len(given)} numbers, the right one {len(right)}.",
-        )
-    if sorted(given) == sorted(right):
-        return "order of the axes", "The numbers are right, their order is not."
-    place = next(i for i, (a, b) in enumerate(zip(given, right, strict=True)) if a != b)
-    good = sum(a == b for a, b in zip(given, right, strict=True))
-    return "", f"{good} of the {len(right)} numbers are right; number {place + 1} is not."
-
-
-def _general_array(given, right, numbers):
-    import numpy as np
-
-    if given.shape != right.shape:
-        if given.T.shape == right.shape and numbers.same(given.T, right):
-            return "rows and columns", "Rows and columns have changed places."
-        return "shape", f"Your array has the shape {given.shape}; another one is asked for."
-    turned = {
-        "rows and columns": (right.T, "Rows and columns have changed places."),
-        "turned": (np.flip(right), "The numbers are right, but the array is turned round."),
-        "sign": (-right, "Every sign is wrong."),
-    }
-    for slip, (wrong, reason) in turned.items():
-        if numbers.same(given, wrong):
-            return slip, reason
-    difference = given - right
-    if np.allclose(difference, difference.flat[0]):
-        return "a constant", (
-            f"Every number is off by {difference.flat[0]:g}: a constant, such as a bias, is "
-            "missing or too much."
-        )
-    wrong = np.argwhere(np.abs(difference) > 1e-3)
-    place = tuple(wrong[0].tolist())
-    shown = place if len(place) > 1 else place[0]
-    return "", (
-        f"{right.size - len(wrong)} of the {right.size} numbers are right; the first that is "
-        f"not stands at index {shown}."
-    )
-
-
-def _general_choice(*_):
-    raise AssertionError("every choice has its reason")
-
-
-GENERAL = {
-    "integer": _general_integer,
-    "number": _general_number,
-    "shape": _general_shape,
-    "array": _general_array,
-    "choice": _general_choice,
-}
+def _lettered(variant):
+    return list(zip("abcdefgh", variant.choices, strict=False))
 
 
 def _inline(text):
@@ -423,6 +291,6 @@ def _runs(lines):
     return runs
 
 
-def _list(numbers):
-    items = "".join(f"<li>{_inline(text)}</li>" for text in numbers.choices)
+def _list(variant):
+    items = "".join(f"<li>{_inline(text)}</li>" for text in variant.choices)
     return f'<ol type="a">{items}</ol>' if items else ""

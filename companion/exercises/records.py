@@ -7,6 +7,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from companion.exercises import bank
+
 SCHEMA = 1
 LONGEST_NAME = 60
 LARGEST_FILE = 1_000_000  # bytes; a full record has a tenth of it
@@ -17,7 +19,7 @@ _said = set()  # what has been said once
 
 
 def folder():
-    """Give the folder of this user's progress: `COMPANION_PROGRESS`, or among the user's data."""
+    """Return the folder of this user's progress: `COMPANION_PROGRESS`, or among the user's data."""
     if named := os.environ.get("COMPANION_PROGRESS"):
         return Path(named).expanduser()
     from platformdirs import user_data_path
@@ -26,7 +28,7 @@ def folder():
 
 
 def learner(name=None):
-    """Say who learns: the numbers of all questions are drawn from the name.
+    """Say who learns: the numbers of all questions depend on the name.
 
     It is kept in a file of the user's data folder (or of `COMPANION_PROGRESS`) for the next
     time. The environment variable `COMPANION_LEARNER` takes the place of the file; a name that
@@ -67,7 +69,7 @@ def learner(name=None):
 
 
 def current_learner():
-    """Give the name in use: of this session, of the environment, of the file, or ""."""
+    """Return the name in use: of this session, of the environment, of the file, or ""."""
     if _chosen is not None:
         return _chosen
     if (named := os.environ.get("COMPANION_LEARNER")) is not None:
@@ -79,7 +81,7 @@ def current_learner():
 
 
 def keep(who, name, right, slip):
-    """Add an attempt to a learner's progress; give what has to be said about it, or ""."""
+    """Add an attempt to a learner's progress; return what has to be said about it, or ""."""
     path = _path(who)
     note = ""
     try:
@@ -125,7 +127,7 @@ def progress():
     import pandas as pd
 
     tried, rows = _tried(current_learner()), {}
-    for chapter, of_chapter in _chapters().items():
+    for chapter, of_chapter in bank.chapters().items():
         done = {q.name: tried[q.name] for q in of_chapter if q.name in tried}
         solved = [q for q in of_chapter if q.name in done and done[q.name]["solved"]]
         rows[chapter] = {
@@ -232,7 +234,7 @@ def collect(folder, *, by="learner"):
 def _by_learner(records):
     import pandas as pd
 
-    chapters = _chapters()
+    chapters = bank.chapters()
     names = [record["learner"] for record, _ in records.values() if record]
     rows = {}
     for file, (record, note) in records.items():
@@ -260,7 +262,7 @@ def _by_question(records):
     import pandas as pd
 
     rows = {}
-    for chapter, of_chapter in _chapters().items():
+    for chapter, of_chapter in bank.chapters().items():
         for question in of_chapter:
             entries = [r["questions"].get(question.name) for r, _ in records.values() if r]
             entries = [entry for entry in entries if entry]
@@ -279,7 +281,7 @@ def _by_question(records):
 
 
 def _handed_in(path):
-    """Give a record that was handed in, or None, and what has to be said about it."""
+    """Return a record that was handed in, or None, and what has to be said about it."""
     try:
         if path.stat().st_size > LARGEST_FILE:
             return None, "not read: larger than a record can be"
@@ -331,13 +333,13 @@ def _add(tried, name, right, slip):
 
 
 def _tried(who):
-    """Give what a learner has tried, kept or not."""
+    """Return what a learner has tried, kept or not."""
     kept, _ = _read_own(_path(who), set_aside=False)
     return kept | _unkept.get(who, {})
 
 
 def _read_own(path, set_aside=True):
-    """Give the questions of a progress file; a damaged one is set aside, not overwritten."""
+    """Return the questions of a progress file; a damaged one is set aside, not overwritten."""
     try:
         record = json.loads(path.read_text("utf-8"))
     except OSError:
@@ -379,7 +381,7 @@ def _path(who):
 
 
 def _slug(who):
-    """Give a name for files that no two learners share."""
+    """Return a name for files that no two learners share."""
     plain = "".join(c if c.isascii() and c.isalnum() else "-" for c in who)
     return plain if plain == who else f"{plain}-{hashlib.sha256(who.encode()).hexdigest()[:8]}"
 
@@ -394,12 +396,3 @@ def _normal(name):
 
 def _now():
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _chapters():
-    from .engine import questions
-
-    chapters = {}
-    for question in questions().values():
-        chapters.setdefault(question.chapter, []).append(question)
-    return chapters

@@ -3,8 +3,7 @@
 import numpy as np
 
 from companion.arithmetic import conv_parameters, dense_parameters, output_size
-
-from .drawing import Chapter, Drawn
+from companion.exercises.question import Chapter, Variant, rows
 
 # --- A dense baseline ----------------------------------------------------------------------------
 
@@ -12,12 +11,12 @@ dense = Chapter("mnist-dense")
 
 
 @dense.question("parameters", 1, hint="Two dense layers, each n (m + 1).")
-def _(draw):
-    n = draw.integer(30, 500)
+def _(rng):
+    n = rng.integer(30, 500)
     first, second = dense_parameters(784, n), dense_parameters(n, 10)
-    return Drawn(
-        f"28 × 28 pixels are flattened and go through `Dense({n})` and `Dense(10)`. How many "
-        "parameters has the network?",
+    return Variant(
+        f"28 × 28 pixels are flattened and go through `Dense({n})` "
+        "and `Dense(10)`. How many parameters has the network?",
         first + second,
         f"{n} · 785 + 10 · ({n} + 1) = {first + second:,}.",
         {
@@ -36,16 +35,15 @@ def _(draw):
 
 
 @dense.question("steps", 1, hint="What is held out does not train; the last batch may be short.")
-def _(draw):
-    n, share, batch = 1000 * draw.integer(5, 60), draw.one_of([10, 20]), draw.one_of([32, 64, 128])
+def _(rng):
+    n, share, batch = 1000 * rng.integer(5, 60), rng.one_of([10, 20]), rng.one_of([32, 64, 128])
     kept = n * (100 - share) // 100
     if kept % batch == 0:
         return None
     right = -(-kept // batch)
-    return Drawn(
-        f"Of {n:,} pictures, {share} % are held out. How many steps does an epoch of training "
-        "have, "
-        f"in batches of {batch}?",
+    return Variant(
+        f"Of {n:,} pictures, {share} % are held out. How many steps "
+        f"does an epoch of training have, in batches of {batch}?",
         right,
         f"{kept:,} pictures make ⌈{kept / batch:.2f}⌉ = {right} batches; the last one is shorter.",
         {
@@ -64,18 +62,17 @@ def _(draw):
 
 
 @dense.question("loss", 2, hint="Minus the natural logarithm of what the true class got.")
-def _(draw):
-    p = [draw.integer(1, 9) for _ in range(4)]
+def _(rng):
+    p = [rng.integer(1, 9) for _ in range(4)]
     p = [v / sum(p) for v in p]
-    true = draw.integer(0, 3)
+    true = rng.integer(0, 3)
     shown = ", ".join(f"{v:.3f}" for v in p)
     given = round(p[true], 3)
     if true == int(np.argmax(p)):
         return None
-    return Drawn(
-        f"Softmax gives the classes 0 to 3 the probabilities {shown}; the true class is {true}. "
-        "How "
-        "large is the cross-entropy of this picture?",
+    return Variant(
+        f"Softmax gives the classes 0 to 3 the probabilities {shown}; the true "
+        f"class is {true}. How large is the cross-entropy of this picture?",
         float(-np.log(given)),
         f"−ln {given:.3f} = {-np.log(given):.3f}.",
         {
@@ -92,12 +89,12 @@ def _(draw):
 
 
 @dense.question("interval", 2, hint="The standard error is √(p (1 − p) / n); it goes both ways.")
-def _(draw):
-    n, p = 500 * draw.integer(1, 20), draw.integer(850, 985) / 1000
+def _(rng):
+    n, p = 500 * rng.integer(1, 20), rng.integer(850, 985) / 1000
     error = float(np.sqrt(p * (1 - p) / n))
-    return Drawn(
-        f"A network reads {100 * p:.1f} % of {n:,} independent pictures. How large is the standard "
-        "error of this accuracy, as a share in 0 … 1? (Right within 3 %.)",
+    return Variant(
+        f"A network reads {100 * p:.1f} % of {n:,} independent pictures. How large is "
+        "the standard error of this accuracy, as a share in 0 … 1? (Right within 3 %.)",
         error,
         f"√({p} · {1 - p:.3f} / {n:,}) = {error:.4f}.",
         {
@@ -111,18 +108,19 @@ def _(draw):
 
 
 @dense.question("shuffled", 3, hint="What does a dense layer know about neighbours?")
-def _(draw):
-    seed = draw.integer(2, 99)
-    return Drawn(
-        f"One permutation of the 784 pixels, drawn with seed {seed}, is applied to *all* pictures, "
-        "and the dense network is trained again. What happens to its validation accuracy?",
+def _(rng):
+    seed = rng.integer(2, 99)
+    return Variant(
+        f"One permutation of the 784 pixels, drawn with seed {seed}, "
+        "is applied to *all* pictures, and the dense network is "
+        "trained again. What happens to its validation accuracy?",
         "It changes by no more than another seed would change it.",
-        "Each weight belongs to a pixel, wherever that stands: only the first layer's rows change "
-        "places.",
+        "Each weight belongs to a pixel, wherever that "
+        "stands: only the first layer's rows change places.",
         {
             "It falls to about 10 %, the level of chance.": (
-                "That would be so if each picture had a permutation of its own. One for all loses "
-                "nothing that a dense layer could use."
+                "That would be so if each picture had a permutation of its "
+                "own. One for all loses nothing that a dense layer could use."
             ),
             "It falls clearly, since strokes are torn apart.": (
                 "A reader loses the strokes; a dense layer never knew which pixels were neighbours."
@@ -156,12 +154,12 @@ def _network(f1, f2, units, side=28):
 
 
 @cnn.question("second-layer", 1, hint="It reads the maps of the first layer, not the picture.")
-def _(draw):
-    f1, f2 = draw.integer(4, 24), draw.integer(8, 48)
+def _(rng):
+    f1, f2 = rng.integer(4, 24), rng.integer(8, 48)
     right = conv_parameters(3, f1, f2)
-    return Drawn(
-        f"In the network for digits the two convolutions of 3 × 3 have {f1} and {f2} filters. How "
-        "many parameters has the *second* one?",
+    return Variant(
+        "In the network for digits the two convolutions of 3 × 3 have "
+        f"{f1} and {f2} filters. How many parameters has the *second* one?",
         right,
         f"{f2} · ({f1} · 9 + 1) = {right:,}.",
         {
@@ -177,13 +175,13 @@ def _(draw):
 
 
 @cnn.question("sides", 1, hint="A valid 3 × 3 takes 2 away, a pooling halves and rounds down.")
-def _(draw):
-    n = draw.integer(24, 72)
+def _(rng):
+    n = rng.integer(24, 72)
     a, b, _ = _network(8, 16, 100, n)
     up = -(-(-(-(n - 2) // 2) - 2) // 2)
-    return Drawn(
-        f"Pictures of {n} × {n} go through the network for digits: conv 3 × 3, pool 2, conv 3 × 3, "
-        "pool 2, all `valid`. How long is a side of the maps that are flattened?",
+    return Variant(
+        f"Pictures of {n} × {n} go through the network for digits: conv 3 × 3, pool 2, conv "
+        "3 × 3, pool 2, all `valid`. How long is a side of the maps that are flattened?",
         b,
         f"{n} → {n - 2} → {a} → {a - 2} → {b}.",
         {
@@ -196,18 +194,18 @@ def _(draw):
 
 
 @cnn.question("total", 2, hint="Follow the sides to the flattening, and count four layers.")
-def _(draw):
-    f1, f2, u = draw.integer(4, 16), draw.integer(12, 32), draw.integer(30, 160)
+def _(rng):
+    f1, f2, u = rng.integer(4, 16), rng.integer(12, 32), rng.integer(30, 160)
     _, side, counts = _network(f1, f2, u)
     right = sum(counts)
     same = dense_parameters(7 * 7 * f2, u)
-    return Drawn(
-        f"The network for digits (28 × 28, conv 3 × 3, pool 2, conv 3 × 3, pool 2, flatten, dense, "
-        f"10 outputs) is built with {f1} and {f2} filters and {u} neurons, `valid` throughout. How "
-        "many parameters has it?",
+    return Variant(
+        "The network for digits (28 × 28, conv 3 × 3, pool 2, conv 3 × 3, pool "
+        f"2, flatten, dense, 10 outputs) is built with {f1} and {f2} filters "
+        f"and {u} neurons, `valid` throughout. How many parameters has it?",
         right,
-        f"{' + '.join(f'{c:,}' for c in counts)} = {right:,}; {side} · {side} · {f2} numbers are "
-        "flattened.",
+        f"{' + '.join(f'{c:,}' for c in counts)} = {right:,}; "
+        f"{side} · {side} · {f2} numbers are flattened.",
         {
             "same, not valid": (
                 counts[0] + counts[1] + same + counts[3],
@@ -227,15 +225,14 @@ def _(draw):
 
 
 @cnn.question("share", 2, hint="Divide the large layer by all four.")
-def _(draw):
-    f1, f2, u = draw.integer(4, 16), draw.integer(12, 48), draw.integer(20, 120)
+def _(rng):
+    f1, f2, u = rng.integer(4, 16), rng.integer(12, 48), rng.integer(20, 120)
     _, _, counts = _network(f1, f2, u)
     right = counts[2] / sum(counts)
-    return Drawn(
-        f"In the network for digits with {f1} and {f2} filters and {u} neurons, the layers have "
-        f"{', '.join(f'{c:,}' for c in counts)} parameters. Which share lies in the layer after "
-        "the "
-        "flattening? Give a share in 0 … 1. (Right within half a per cent.)",
+    return Variant(
+        f"In the network for digits with {f1} and {f2} filters and {u} neurons, the layers "
+        f"have {', '.join(f'{c:,}' for c in counts)} parameters. Which share lies in the "
+        "layer after the flattening? Give a share in 0 … 1. (Right within half a per cent.)",
         right,
         f"{counts[2]:,} / {sum(counts):,} = {right:.3f}.",
         {
@@ -254,16 +251,15 @@ def _(draw):
 
 
 @cnn.question("recall", 2, hint="Recall: along the row of the true class.")
-def _(draw):
-    matrix = draw.array((3, 3), 1, 12)
-    matrix[np.diag_indices(3)] = [draw.integer(20, 60) for _ in range(3)]
-    c = draw.integer(0, 2)
+def _(rng):
+    matrix = rng.array((3, 3), 1, 12)
+    matrix[np.diag_indices(3)] = [rng.integer(20, 60) for _ in range(3)]
+    c = rng.integer(0, 2)
     right = float(matrix[c, c] / matrix[c].sum())
-    shown = "\n".join("    " + "  ".join(f"{v:>2}" for v in row) for row in matrix.tolist())
-    return Drawn(
-        "A confusion matrix of three classes, a row for each *true* class and a column for each "
-        f"answer:\n{shown}\nWhat is the recall of class {c} (counted from 0)? Give a share in 0 … "
-        "1.",
+    return Variant(
+        "A confusion matrix of three classes, a row for each *true* "
+        f"class and a column for each answer:\n{rows(matrix)}\nWhat is the "
+        f"recall of class {c} (counted from 0)? Give a share in 0 … 1.",
         right,
         f"{matrix[c, c]} of {matrix[c].sum()} pictures of the class: {right:.3f}.",
         {
@@ -285,12 +281,12 @@ def _(draw):
 
 
 @cnn.question("adds", 3, hint="Places · weights, for each convolution; the poolings come between.")
-def _(draw):
-    f1, f2 = draw.integer(4, 16), draw.integer(8, 32)
+def _(rng):
+    f1, f2 = rng.integer(4, 16), rng.integer(8, 32)
     first, second = 26 * 26 * 9 * f1, 11 * 11 * 9 * f1 * f2
-    return Drawn(
-        f"With {f1} and {f2} filters, how many multiply-adds does the *second* convolution of the "
-        "network for digits make for one picture of 28 × 28 (`valid`)?",
+    return Variant(
+        f"With {f1} and {f2} filters, how many multiply-adds does the *second* "
+        "convolution of the network for digits make for one picture of 28 × 28 (`valid`)?",
         second,
         f"28 → 26 → 13 → 11: 11 · 11 places · 9 · {f1} weights · {f2} filters = {second:,}.",
         {

@@ -1,4 +1,4 @@
-"""What a question is made of: numbers drawn for a learner, the answer, and the known slips."""
+"""What a question is made of: numbers for a learner, the answer, and the known slips."""
 
 import hashlib
 import random
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 
-ATTEMPTS = 500  # draws before a question is given up; a test shows that none comes near it
+ATTEMPTS = 500  # before a question is given up; a test shows that none comes near it
 
 
-class Draw:
-    """Draw numbers that are the same on every machine for one learner, question and attempt.
+class Random:
+    """Sample numbers that are the same on every machine for one learner, question and attempt.
 
     Only `random.Random.random` is promised to stay the same in later versions of Python, so
     that everything is made of it.
@@ -22,7 +22,7 @@ class Draw:
 
     Examples
     --------
-    >>> Draw("ada", "why-photo").integer(1, 6) == Draw("ada", "why-photo").integer(1, 6)
+    >>> Random("ada", "why-photo").integer(1, 6) == Random("ada", "why-photo").integer(1, 6)
     True
     """
 
@@ -31,32 +31,39 @@ class Draw:
         self._random = random.Random(int(hashlib.sha256(text.encode()).hexdigest(), 16)).random
 
     def integer(self, low, high):
-        """Draw an integer, both ends included."""
+        """Sample an integer, both ends included."""
         return low + int(self._random() * (high - low + 1))
 
     def one_of(self, values):
-        """Draw one element of a sequence."""
+        """Sample one element of a sequence."""
         return values[self.integer(0, len(values) - 1)]
 
     def shuffled(self, values):
-        """Give a list of the values in an order that is drawn."""
+        """Return a list of the values in a random order."""
         return sorted(values, key=lambda _: self._random())
 
     def several(self, values, count):
-        """Draw `count` different elements of a sequence, in the order of the sequence."""
+        """Sample `count` different elements of a sequence, in the order of the sequence."""
         kept = set(self.shuffled(range(len(values)))[:count])
         return [value for place, value in enumerate(values) if place in kept]
 
     def array(self, shape, low, high):
-        """Draw an array of integers, both ends included."""
+        """Sample an array of integers, both ends included."""
         import numpy as np
 
         cells = [self.integer(low, high) for _ in range(int(np.prod(shape)))]
         return np.array(cells).reshape(shape)
 
 
+def rows(array):
+    """Write an array of one or two axes as indented lines, for the text of a question."""
+    lines = array.tolist() if array.ndim == 2 else [array.tolist()]
+    width = max(len(str(value)) for line in lines for value in line)
+    return "\n".join("    " + "  ".join(f"{v:>{width}}" for v in line) for line in lines)
+
+
 @dataclass(frozen=True)
-class Drawn:
+class Variant:
     """Hold a question as one learner gets it.
 
     Parameters
@@ -116,7 +123,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Question:
-    """Name a question, and draw it for a learner.
+    """Name a question, and generate it for a learner.
 
     Parameters
     ----------
@@ -128,30 +135,31 @@ class Question:
         1 to 3 stars.
     hint : str
         Where to begin, for an answer that no known slip explains.
-    compose : callable
-        Takes a `Draw`, gives a `Drawn`, or None where the numbers do not show what is asked.
+    generate : callable
+        Takes a `Random` and returns a `Variant`, or None where the numbers do not show what is
+        asked.
     """
 
     name: str
     chapter: str
     grade: int
     hint: str
-    compose: Callable = field(repr=False)
+    generate: Callable = field(repr=False)
 
-    def drawn_for(self, learner):
-        """Draw again until the known slips can be told from the answer and from each other."""
+    def variant(self, learner):
+        """Generate until the known slips can be told from the answer and from each other."""
         for attempt in range(ATTEMPTS):
-            draw = Draw(learner, self.name, attempt)
-            drawn = self.compose(draw)
-            if drawn is None:
+            rng = Random(learner, self.name, attempt)
+            variant = self.generate(rng)
+            if variant is None:
                 continue
-            if isinstance(drawn.right, str):
-                slips = {text: (text, reason) for text, reason in drawn.slips.items()}
-                order = tuple(draw.shuffled([drawn.right, *slips]))
-                drawn = replace(drawn, slips=slips, choices=order)
-            if drawn.unambiguous():
-                return drawn
-        raise RuntimeError(f"{self.name}: no unambiguous numbers in {ATTEMPTS} draws")
+            if variant.kind == "choice":
+                slips = {text: (text, reason) for text, reason in variant.slips.items()}
+                order = tuple(rng.shuffled([variant.right, *slips]))
+                variant = replace(variant, slips=slips, choices=order)
+            if variant.unambiguous():
+                return variant
+        raise RuntimeError(f"{self.name}: no unambiguous numbers in {ATTEMPTS} attempts")
 
 
 class Chapter:
@@ -168,10 +176,10 @@ class Chapter:
     --------
     >>> sums = Chapter("sums")
     >>> @sums.question("of-two", 1, hint="Add them.")
-    ... def _(draw):
-    ...     a, b = draw.integer(3, 9), draw.integer(3, 9)
+    ... def _(rng):
+    ...     a, b = rng.integer(3, 9), rng.integer(3, 9)
     ...     slips = {"product": (a * b, "You multiplied.")}
-    ...     return Drawn(f"What is {a} + {b}?", a + b, f"{a} + {b} = {a + b}.", slips)
+    ...     return Variant(f"What is {a} + {b}?", a + b, f"{a} + {b} = {a + b}.", slips)
     >>> sums.questions[0].name
     'sums-of-two'
     """
@@ -182,9 +190,9 @@ class Chapter:
     def question(self, name, grade, *, hint):
         """Make a question of the function below."""
 
-        def add(compose):
+        def add(generate):
             full = f"{self.prefix}-{name}"
-            self.questions.append(Question(full, self.name, grade, hint, compose))
-            return compose
+            self.questions.append(Question(full, self.name, grade, hint, generate))
+            return generate
 
         return add

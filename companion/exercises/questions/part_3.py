@@ -5,8 +5,7 @@ import math
 import numpy as np
 
 from companion.arithmetic import dense_parameters, output_size
-
-from .drawing import Chapter, Drawn
+from companion.exercises.question import Chapter, Variant
 
 # --- 1 The data ----------------------------------------------------------------------------------
 
@@ -14,13 +13,12 @@ data = Chapter("gtsrb-data")
 
 
 @data.question("cooked-size", 1, hint="Bytes of a picture, times pictures.")
-def _(draw):
-    n, side = 1000 * draw.integer(5, 50), draw.one_of([24, 32, 48])
+def _(rng):
+    n, side = 1000 * rng.integer(5, 50), rng.one_of([24, 32, 48])
     right = n * side * side * 3 / 1e6
-    return Drawn(
-        f"{n:,} pictures are cooked to {side} × {side} in colours and kept as uint8. How many MB "
-        "(10⁶ "
-        "bytes) is that, uncompressed?",
+    return Variant(
+        f"{n:,} pictures are cooked to {side} × {side} in colours and "
+        "kept as uint8. How many MB (10⁶ bytes) is that, uncompressed?",
         right,
         f"{n:,} · {side} · {side} · 3 bytes = {right:,.1f} MB.",
         {
@@ -33,15 +31,14 @@ def _(draw):
 
 
 @data.question("margin", 1, hint="Pictures come as height, width; a box as x1, y1, x2, y2.")
-def _(draw):
-    w, h = draw.integer(40, 90), draw.integer(40, 90)
-    x1, y1 = draw.integer(3, 9), draw.integer(3, 9)
-    x2, y2 = w - draw.integer(3, 9), h - draw.integer(3, 9)
-    return Drawn(
-        f"A picture is {w} pixels wide and {h} high. Its sign sits in columns {x1} to {x2} and "
-        "rows "
-        f"{y1} to {y2}, both ends included. Which shape has the sign cut out of the array, in "
-        "colours?",
+def _(rng):
+    w, h = rng.integer(40, 90), rng.integer(40, 90)
+    x1, y1 = rng.integer(3, 9), rng.integer(3, 9)
+    x2, y2 = w - rng.integer(3, 9), h - rng.integer(3, 9)
+    return Variant(
+        f"A picture is {w} pixels wide and {h} high. Its sign sits in "
+        f"columns {x1} to {x2} and rows {y1} to {y2}, both ends included. "
+        "Which shape has the sign cut out of the array, in colours?",
         (y2 - y1 + 1, x2 - x1 + 1, 3),
         f"({y2} − {y1} + 1, {x2} − {x1} + 1, 3) = {(y2 - y1 + 1, x2 - x1 + 1, 3)}.",
         {
@@ -57,13 +54,12 @@ def _(draw):
 
 
 @data.question("tracks-held-out", 2, hint="Whole tracks are held out; each has 30 frames.")
-def _(draw):
-    tracks, percent = 10 * draw.integer(20, 130), draw.one_of([10, 20, 30])
+def _(rng):
+    tracks, percent = 10 * rng.integer(20, 130), rng.one_of([10, 20, 30])
     held = tracks * percent // 100
-    return Drawn(
-        f"{tracks} tracks of 30 frames each; {percent} % of the *tracks* are held out for "
-        "validation. "
-        "How many pictures are left to train on?",
+    return Variant(
+        f"{tracks} tracks of 30 frames each; {percent} % of the *tracks* are "
+        "held out for validation. How many pictures are left to train on?",
         (tracks - held) * 30,
         f"({tracks} − {held}) · 30 = {(tracks - held) * 30:,}.",
         {
@@ -79,17 +75,15 @@ def _(draw):
 
 
 @data.question("imbalance", 2, hint="Accuracy counts pictures; give up the rare class and see.")
-def _(draw):
-    rare, often = 30 * draw.integer(5, 12), 30 * draw.integer(40, 75)
-    others = 30 * draw.integer(100, 900)
+def _(rng):
+    rare, often = 30 * rng.integer(5, 12), 30 * rng.integer(40, 75)
+    others = 30 * rng.integer(100, 900)
     total = rare + often + others
     right = 1 - rare / total
-    return Drawn(
+    return Variant(
         f"Of {total:,} validation pictures, {often:,} belong to the most frequent class and "
-        f"{rare:,} "
-        "to the rarest. A network never answers the rarest class and is otherwise always right. "
-        "What "
-        "is its accuracy, as a share in 0 … 1? (Right within 0.05 %.)",
+        f"{rare:,} to the rarest. A network never answers the rarest class and is otherwise "
+        "always right. What is its accuracy, as a share in 0 … 1? (Right within 0.05 %.)",
         right,
         f"1 − {rare:,} / {total:,} = {right:.4f}, although it knows nothing about one class.",
         {
@@ -111,17 +105,16 @@ def _(draw):
 
 
 @data.question("random-split", 3, hint="What has a held-out frame in the training set, and when?")
-def _(draw):
-    p = draw.integer(10, 40)
+def _(rng):
+    p = rng.integer(10, 40)
     right = 1 - (p / 100) ** 2
-    return Drawn(
+    return Variant(
         f"Each picture is held out with probability {p} %, at random and one by one. What is the "
-        "probability that of the frame before and the frame after a held-out frame at least one is "
-        "in the training set? Give a share in 0 … 1. (Right within half a per cent.)",
+        "probability that of the frame before and the frame after a held-out frame at least one "
+        "is in the training set? Give a share in 0 … 1. (Right within half a per cent.)",
         right,
-        f"Both are held out with {p / 100} · {p / 100}; 1 − {(p / 100) ** 2:.4f} = {right:.4f}: "
-        "nearly "
-        "every held-out picture has a twin that was trained on.",
+        f"Both are held out with {p / 100} · {p / 100}; 1 − {(p / 100) ** 2:.4f} = "
+        f"{right:.4f}: nearly every held-out picture has a twin that was trained on.",
         {
             "both of them": ((1 - p / 100) ** 2, "That is the probability for *both* neighbours."),
             "one neighbour": (1 - p / 100, "There are two neighbours, and one is enough."),
@@ -138,9 +131,9 @@ first = Chapter("gtsrb-first-network", "first")
 
 
 @first.question("scale", 1, hint="Bytes end at 255.")
-def _(draw):
-    v = draw.integer(10, 250)
-    return Drawn(
+def _(rng):
+    v = rng.integer(10, 250)
+    return Variant(
         f"Bytes become floats in 0 … 1. Which float becomes of {v}? (Right within 0.1 %.)",
         v / 255,
         f"{v} / 255 = {v / 255:.4f}: 255 must become 1.",
@@ -154,15 +147,14 @@ def _(draw):
 
 
 @first.question("sides", 1, hint="Valid convolutions take k − 1 away; poolings round down.")
-def _(draw):
-    n, f = draw.integer(24, 60), draw.integer(40, 120)
+def _(rng):
+    n, f = rng.integer(24, 60), rng.integer(40, 120)
     a = n - 2
     b = output_size(output_size(a, 2, stride=2), 3)
     c = output_size(b, 2, stride=2)
-    return Drawn(
-        f"Signs of ({n}, {n}, 3) go through conv 3 × 3, pool 2, conv 3 × 3 with {f} filters, pool "
-        "2, "
-        "all `valid`. Which shape is flattened?",
+    return Variant(
+        f"Signs of ({n}, {n}, 3) go through conv 3 × 3, pool 2, conv 3 × 3 "
+        f"with {f} filters, pool 2, all `valid`. Which shape is flattened?",
         (c, c, f),
         f"{n} → {a} → {a // 2} → {b} → {c}.",
         {
@@ -180,16 +172,15 @@ def _(draw):
 @first.question(
     "interval-width", 2, hint="Half the width is 1.96 standard errors; it goes both ways."
 )
-def _(draw):
-    frames, effect = 30 * draw.integer(40, 260), draw.one_of([9, 16, 25])
-    p = draw.integer(80, 97) / 100
+def _(rng):
+    frames, effect = 30 * rng.integer(40, 260), rng.one_of([9, 16, 25])
+    p = rng.integer(80, 97) / 100
     naive = 1.96 * math.sqrt(p * (1 - p) / frames)
-    return Drawn(
-        f"A network is right on {100 * p:.0f} % of {frames:,} held-out frames. Its frames come in "
-        f"tracks, so that they tell only as much as {frames // effect:,} independent pictures "
-        f"(a part in {effect}). How wide is the 95 % interval, from end to end, as a share in 0 … "
-        "1? "
-        "Use the normal approximation. (Right within 3 %.)",
+    return Variant(
+        f"A network is right on {100 * p:.0f} % of {frames:,} held-out frames. Its frames "
+        f"come in tracks, so that they tell only as much as {frames // effect:,} "
+        f"independent pictures (a part in {effect}). How wide is the 95 % interval, from "
+        "end to end, as a share in 0 … 1? Use the normal approximation. (Right within 3 %.)",
         2 * naive * math.sqrt(effect),
         f"2 · 1.96 · √({p} · {1 - p:.2f} / {frames // effect:,}) = {2 * naive * effect**0.5:.4f}, "
         f"{math.isqrt(effect)} times as wide as the one that counts frames.",
@@ -213,13 +204,13 @@ def _(draw):
 
 
 @first.question("precision", 2, hint="Precision: of the answers. Recall: of the signs.")
-def _(draw):
-    signs, right = 30 * draw.integer(4, 20), draw.integer(60, 115)
-    false = draw.integer(8, 50)
-    return Drawn(
-        f"The validation set has {signs} pictures of *stop*. The network answers *stop* "
-        f"{right + false} times, and is right {right} times. What is the precision of *stop*, as a "
-        "share in 0 … 1?",
+def _(rng):
+    signs, right = 30 * rng.integer(4, 20), rng.integer(60, 115)
+    false = rng.integer(8, 50)
+    return Variant(
+        f"The validation set has {signs} pictures of *stop*. The network "
+        f"answers *stop* {right + false} times, and is right {right} "
+        "times. What is the precision of *stop*, as a share in 0 … 1?",
         right / (right + false),
         f"{right} / {right + false} = {right / (right + false):.3f}.",
         {
@@ -238,26 +229,27 @@ def _(draw):
 
 
 @first.question("test-set", 3, hint="Which of them chooses something by the score?")
-def _(draw):
-    epochs, rates = draw.integer(12, 60), draw.integer(3, 9)
-    return Drawn(
-        f"Somebody trains {rates} networks with different learning rates for {epochs} epochs each. "
-        "Which report of the test score is honest?",
-        "Learning rate and epoch are chosen on validation data; the test set is opened once, for "
-        "the chosen network.",
-        "What chooses must not judge. The test set has chosen nothing, so that its score is "
-        "neither flattered by the rates nor by the epochs.",
+def _(rng):
+    epochs, rates = rng.integer(12, 60), rng.integer(3, 9)
+    return Variant(
+        f"Somebody trains {rates} networks with different learning rates for "
+        f"{epochs} epochs each. Which report of the test score is honest?",
+        "Learning rate and epoch are chosen on validation data; "
+        "the test set is opened once, for the chosen network.",
+        "What chooses must not judge. The test set has chosen nothing, so "
+        "that its score is neither flattered by the rates nor by the epochs.",
         {
             f"The best of the {rates} test scores, since all of them are published.": (
                 f"The best of {rates} scores on one set is flattered by choosing, published or not."
             ),
-            f"The learning rate is chosen on validation data, the best of the {epochs} epochs on "
-            "the "
-            "test set.": (
+            "The learning rate is chosen on validation data, "
+            f"the best of the {epochs} epochs on the test set.": (
                 "Choosing the epoch by the test score is choosing too: it trained on the test set."
             ),
-            "The test score of the network with the smallest training loss, looked at after every "
-            "epoch to stop in time.": ("To stop by the test score is a choice by the test score."),
+            "The test score of the network with the smallest training "
+            "loss, looked at after every epoch to stop in time.": (
+                "To stop by the test score is a choice by the test score."
+            ),
         },
     )
 
@@ -268,12 +260,12 @@ monitoring = Chapter("gtsrb-monitoring")
 
 
 @monitoring.question("checkpoint-size", 1, hint="Weights and Adam's two moments, 4 bytes each.")
-def _(draw):
-    p = 1000 * draw.integer(60, 6000)
+def _(rng):
+    p = 1000 * rng.integer(60, 6000)
     right = 12 * p / 1e6
-    return Drawn(
-        f"A network has {p:,} parameters, all trained with Adam in float32. About how many MB (10⁶ "
-        "bytes) has a checkpoint from which the training can go on?",
+    return Variant(
+        f"A network has {p:,} parameters, all trained with Adam in float32. About "
+        "how many MB (10⁶ bytes) has a checkpoint from which the training can go on?",
         right,
         f"3 numbers of 4 bytes for each parameter: {right:.2f} MB.",
         {
@@ -289,17 +281,16 @@ def _(draw):
 
 
 @monitoring.question("steps-done", 1, hint="Whole epochs times their steps, and the steps since.")
-def _(draw):
-    n, batch = draw.integer(2000, 30000), draw.one_of([32, 64, 128])
+def _(rng):
+    n, batch = rng.integer(2000, 30000), rng.one_of([32, 64, 128])
     if n % batch == 0:
         return None
     per = -(-n // batch)
-    whole, more = draw.integer(2, 20), draw.integer(3, per - 2)
+    whole, more = rng.integer(2, 20), rng.integer(3, per - 2)
     right = whole * per + more
-    return Drawn(
-        f"A training on {n:,} images in batches of {batch} was stopped after {whole} whole epochs "
-        "and "
-        f"{more} batches of the next. Which step does the optimizer count?",
+    return Variant(
+        f"A training on {n:,} images in batches of {batch} was stopped after {whole} whole "
+        f"epochs and {more} batches of the next. Which step does the optimizer count?",
         right,
         f"{whole} · ⌈{n:,} / {batch}⌉ + {more} = {whole} · {per} + {more} = {right:,}.",
         {
@@ -321,15 +312,14 @@ def _(draw):
 
 
 @monitoring.question("resume-order", 2, hint="Sort the images by their lots; skip what is done.")
-def _(draw):
-    lots = [v / 100 for v in draw.shuffled(range(2, 99))[:6]]
+def _(rng):
+    lots = [v / 100 for v in rng.shuffled(range(2, 99))[:6]]
     order = np.argsort(lots)
     shown = ", ".join(f"{v:.2f}" for v in lots)
-    return Drawn(
-        f"The lots of images 0 to 5 for (seed, epoch) are {shown}. The order is by rising lot, and "
-        "batches have two images. The process ended after the first batch. On which images does "
-        "the "
-        "new one go on, in which order? Answer with a list.",
+    return Variant(
+        f"The lots of images 0 to 5 for (seed, epoch) are {shown}. The order is by rising "
+        "lot, and batches have two images. The process ended after the first batch. On "
+        "which images does the new one go on, in which order? Answer with a list.",
         order[2:],
         f"The order is {order.tolist()}; the first two are passed over: {order[2:].tolist()}.",
         {
@@ -345,19 +335,16 @@ def _(draw):
 
 
 @monitoring.question("best-of-many", 2, hint="What is a maximum of equally good networks?")
-def _(draw):
-    k = draw.integer(8, 40)
-    return Drawn(
-        f"{k} checkpoints of a training are, in truth, equally good, and each is measured on the "
-        "same "
-        "kind of validation images with a random error. The one with the highest validation "
-        "accuracy "
-        "is kept. Which sentence about that number is true?",
-        "On average it is higher than the accuracy on new images, and more so the more "
-        "checkpoints there are.",
-        "The largest of many random errors is positive on average, and grows with their number; "
-        "the network is "
-        "no better for it.",
+def _(rng):
+    k = rng.integer(8, 40)
+    return Variant(
+        f"{k} checkpoints of a training are, in truth, equally good, and each is measured "
+        "on the same kind of validation images with a random error. The one with the "
+        "highest validation accuracy is kept. Which sentence about that number is true?",
+        "On average it is higher than the accuracy on new "
+        "images, and more so the more checkpoints there are.",
+        "The largest of many random errors is positive on average, "
+        "and grows with their number; the network is no better for it.",
         {
             "It is right on average, since each single measurement is.": (
                 "Each one is right on average; the largest of them is not."
@@ -373,16 +360,15 @@ def _(draw):
 
 
 @monitoring.question("lost-work", 3, hint="On average half an interval is lost at a random stop.")
-def _(draw):
-    c, every, life = draw.integer(5, 40), draw.integer(5, 60), draw.integer(3, 24)
+def _(rng):
+    c, every, life = rng.integer(5, 40), rng.integer(5, 60), rng.integer(3, 24)
     t, m = every * 60, life * 3600
     right = c / t + t / (2 * m)
-    return Drawn(
-        f"Writing a checkpoint takes {c} s, one is written every {every} minutes, and a job is "
-        f"interrupted every {life} hours on average, at a random moment and without warning. Which "
-        "share of the time is lost, writing and repeating together, to first order? Give a share "
-        "in "
-        "0 … 1. (Right within 3 %.)",
+    return Variant(
+        f"Writing a checkpoint takes {c} s, one is written every {every} minutes, and "
+        f"a job is interrupted every {life} hours on average, at a random moment and "
+        "without warning. Which share of the time is lost, writing and repeating "
+        "together, to first order? Give a share in 0 … 1. (Right within 3 %.)",
         right,
         f"{c}/{t} + {t}/(2 · {m}) = {c / t:.4f} + {t / (2 * m):.4f} = {right:.4f}.",
         {
@@ -407,14 +393,13 @@ augmentation = Chapter("gtsrb-augmentation")
 
 
 @augmentation.question("shift", 1, hint="New column x shows what stood at x − shift.")
-def _(draw):
-    row = draw.array(6, 1, 9)
-    by = draw.integer(1, 2)
+def _(rng):
+    row = rng.array(6, 1, 9)
+    by = rng.integer(1, 2)
     right = np.concatenate([np.zeros(by, int), row[:-by]])
-    return Drawn(
-        f"The row of pixels\n    {'  '.join(map(str, row.tolist()))}\nis shifted to the right by "
-        f"{by}; "
-        "what comes in is 0. Give the new row as a list.",
+    return Variant(
+        f"The row of pixels\n    {'  '.join(map(str, row.tolist()))}\nis shifted "
+        f"to the right by {by}; what comes in is 0. Give the new row as a list.",
         right,
         f"{right.tolist()}.",
         {
@@ -434,17 +419,16 @@ def _(draw):
 @augmentation.question(
     "affine", 2, hint="The matrix leads backwards: from the result to the picture."
 )
-def _(draw):
-    tx, ty = draw.integer(-4, 4), draw.integer(-4, 4)
-    zoom = draw.one_of([0.5, 2.0, 1.25])
-    x, y = draw.integer(5, 20), draw.integer(5, 20)
+def _(rng):
+    tx, ty = rng.integer(-4, 4), rng.integer(-4, 4)
+    zoom = rng.one_of([0.5, 2.0, 1.25])
+    x, y = rng.integer(5, 20), rng.integer(5, 20)
     fx, fy = zoom * x + tx, zoom * y + ty
     m = f"    {zoom:g}   0  {tx:>2}\n      0  {zoom:g}  {ty:>2}"
-    return Drawn(
-        "An affine map leads from a pixel of the *result* to the place in the "
-        f"original:\n{m}\nFrom "
-        f"which place does the pixel at column x = {x}, row y = {y} come? Answer with a list [x, "
-        "y].",
+    return Variant(
+        "An affine map leads from a pixel of the *result* to the place "
+        f"in the original:\n{m}\nFrom which place does the pixel at "
+        f"column x = {x}, row y = {y} come? Answer with a list [x, y].",
         np.array([fx, fy]),
         f"x: {zoom:g} · {x} + {tx} = {fx:g}; y: {zoom:g} · {y} + {ty} = {fy:g}.",
         {
@@ -467,17 +451,17 @@ def _(draw):
 
 
 @augmentation.question("bilinear", 2, hint="Mix along the row first, then between the rows.")
-def _(draw):
-    a, b, c, d = (10 * draw.integer(0, 25) for _ in range(4))
-    u, v = draw.one_of([0.2, 0.25, 0.4]), draw.one_of([0.6, 0.75, 0.9])
+def _(rng):
+    a, b, c, d = (10 * rng.integer(0, 25) for _ in range(4))
+    u, v = rng.one_of([0.2, 0.25, 0.4]), rng.one_of([0.6, 0.75, 0.9])
 
     def mix(u, v):
         return (1 - v) * ((1 - u) * a + u * b) + v * ((1 - u) * c + u * d)
 
     right = mix(u, v)
-    return Drawn(
-        f"Four neighbouring pixels are\n    {a:>3}  {b:>3}\n    {c:>3}  {d:>3}\nWhat does bilinear "
-        f"interpolation give {u} of the way to the right and {v} of the way down?",
+    return Variant(
+        f"Four neighbouring pixels are\n    {a:>3}  {b:>3}\n    {c:>3}  {d:>3}\nWhat does "
+        f"bilinear interpolation give {u} of the way to the right and {v} of the way down?",
         float(right),
         f"Upper row {(1 - u) * a + u * b:g}, lower row {(1 - u) * c + u * d:g}, mixed {right:g}.",
         {
@@ -491,16 +475,15 @@ def _(draw):
 
 
 @augmentation.question("flip-label", 1, hint="The label follows what the sign has become.")
-def _(draw):
-    right_sign, left_sign = 30 * draw.integer(30, 80), 30 * draw.integer(4, 12)
-    return Drawn(
-        f"There are {right_sign:,} pictures of *keep right* and {left_sign} of *keep left*. Each "
-        "is "
-        "mirrored left to right, and the mirrored pictures are *added* with the right label. How "
-        "many pictures has *keep left* then?",
+def _(rng):
+    right_sign, left_sign = 30 * rng.integer(30, 80), 30 * rng.integer(4, 12)
+    return Variant(
+        f"There are {right_sign:,} pictures of *keep right* and {left_sign} of "
+        "*keep left*. Each is mirrored left to right, and the mirrored pictures "
+        "are *added* with the right label. How many pictures has *keep left* then?",
         left_sign + right_sign,
-        f"Its own {left_sign}, and {right_sign:,} mirrored *keep right*: "
-        f"{left_sign + right_sign:,}.",
+        f"Its own {left_sign}, and {right_sign:,} mirrored "
+        f"*keep right*: {left_sign + right_sign:,}.",
         {
             "label kept": (2 * left_sign, "A mirrored *keep left* is a *keep right*."),
             "nothing changed": (left_sign, "A mirrored *keep right* is a *keep left*."),
@@ -514,13 +497,13 @@ def _(draw):
 
 
 @augmentation.question("which-set", 3, hint="What may the held-out pictures have to do with it?")
-def _(draw):
-    degrees = draw.integer(5, 20)
-    return Drawn(
+def _(rng):
+    degrees = rng.integer(5, 20)
+    return Variant(
         f"Pictures are turned by up to {degrees}° and mirrored where that is legal. Where?",
         "On the training pictures, after the split, differently at each pass.",
-        "A changed copy of a picture must not stand on both sides of the split, and what judges "
-        "stays as it is.",
+        "A changed copy of a picture must not stand on both "
+        "sides of the split, and what judges stays as it is.",
         {
             "On all pictures, before the split into training and validation.": (
                 "Then copies of one picture land on both sides, and validation measures memory."
@@ -541,12 +524,11 @@ combining = Chapter("gtsrb-combining")
 
 
 @combining.question("grid", 1, hint="A grid multiplies.")
-def _(draw):
-    nets, recipes, seeds = draw.integer(2, 5), draw.integer(3, 12), draw.integer(2, 5)
-    return Drawn(
-        f"{nets} networks, {recipes} recipes, with and without augmentation, {seeds} seeds: how "
-        "many "
-        "trainings has the whole grid?",
+def _(rng):
+    nets, recipes, seeds = rng.integer(2, 5), rng.integer(3, 12), rng.integer(2, 5)
+    return Variant(
+        f"{nets} networks, {recipes} recipes, with and without augmentation, "
+        f"{seeds} seeds: how many trainings has the whole grid?",
         nets * recipes * 2 * seeds,
         f"{nets} · {recipes} · 2 · {seeds} = {nets * recipes * 2 * seeds}.",
         {
@@ -562,14 +544,13 @@ def _(draw):
 
 
 @combining.question("one-at-a-time", 2, hint="One starting point, and what differs from it.")
-def _(draw):
-    a, b, c, seeds = (draw.integer(2, 7) for _ in range(4))
+def _(rng):
+    a, b, c, seeds = (rng.integer(2, 7) for _ in range(4))
     settings = 1 + (a - 1) + (b - 1) + (c - 1)
-    return Drawn(
-        f"There are {a} networks, {b} recipes and {c} learning rates. From one starting point, one "
-        f"choice at a time is varied; each setting is trained with {seeds} seeds. How many "
-        "trainings "
-        "is that?",
+    return Variant(
+        f"There are {a} networks, {b} recipes and {c} learning rates. From "
+        "one starting point, one choice at a time is varied; each setting "
+        f"is trained with {seeds} seeds. How many trainings is that?",
         settings * seeds,
         f"(1 + {a - 1} + {b - 1} + {c - 1}) · {seeds} = {settings * seeds}.",
         {
@@ -588,15 +569,15 @@ def _(draw):
 
 
 @combining.question("hours", 1, hint="Trainings times minutes, side by side on the workers.")
-def _(draw):
-    cells, minutes, workers = 6 * draw.integer(5, 40), draw.integer(4, 30), draw.integer(3, 12)
+def _(rng):
+    cells, minutes, workers = 6 * rng.integer(5, 40), rng.integer(4, 30), rng.integer(3, 12)
     rounds = -(-cells // workers)
     if cells % workers == 0:
         return None
     right = rounds * minutes / 60
-    return Drawn(
-        f"{cells} trainings of {minutes} minutes each run on {workers} computers, one at a time on "
-        "each. After how many hours is the last one done? (Right within 0.2 %.)",
+    return Variant(
+        f"{cells} trainings of {minutes} minutes each run on {workers} computers, one at "
+        "a time on each. After how many hours is the last one done? (Right within 0.2 %.)",
         right,
         f"⌈{cells} / {workers}⌉ = {rounds} rounds of {minutes} minutes: {right:.2f} hours.",
         {
@@ -618,17 +599,16 @@ def _(draw):
 @combining.question(
     "v2-dense", 2, hint="Follow the sides; the dense layer reads what is flattened."
 )
-def _(draw):
-    n, f, u = 4 * draw.integer(6, 16), draw.integer(20, 120), draw.integer(40, 300)
+def _(rng):
+    n, f, u = 4 * rng.integer(6, 16), rng.integer(20, 120), rng.integer(40, 300)
     side = n // 4
     valid = output_size(n - 2, 2, stride=2)
     valid = output_size(valid - 2, 2, stride=2)
     right = dense_parameters(side * side * f, u)
-    return Drawn(
-        f"Signs of {n} × {n} go through two blocks of conv 3 × 3 with `padding='same'` and pool "
-        "2; the "
-        f"last convolution has {f} filters. Then come `Flatten()` and `Dense({u})`. How many "
-        "parameters has the dense layer?",
+    return Variant(
+        f"Signs of {n} × {n} go through two blocks of conv 3 × 3 with "
+        f"`padding='same'` and pool 2; the last convolution has {f} filters. Then "
+        f"come `Flatten()` and `Dense({u})`. How many parameters has the dense layer?",
         right,
         f"{n} → {n // 2} → {side}; {u} · ({side} · {side} · {f} + 1) = {right:,}.",
         {
@@ -649,17 +629,15 @@ def _(draw):
 @combining.question(
     "expected-best", 3, hint="What is true of one of them is not true of the largest."
 )
-def _(draw):
-    k = draw.integer(2, 6)
-    p = draw.one_of([10, 20, 25])
+def _(rng):
+    k = rng.integer(2, 6)
+    p = rng.one_of([10, 20, 25])
     right = 1 - (1 - p / 100) ** k
-    return Drawn(
-        "By luck alone a network's validation accuracy lies a point or more above its true "
-        "accuracy "
-        f"in {p} % of the cases. Of {k} independent and equally good networks the best is "
-        "reported. "
-        "With which probability is the reported number a point or more too high? Give a share in "
-        "0 … 1. (Right within half a per cent.)",
+    return Variant(
+        "By luck alone a network's validation accuracy lies a point or more above its "
+        f"true accuracy in {p} % of the cases. Of {k} independent and equally good "
+        "networks the best is reported. With which probability is the reported number a "
+        "point or more too high? Give a share in 0 … 1. (Right within half a per cent.)",
         right,
         f"It is not if none of the {k} is: 1 − {1 - p / 100}^{k} = {right:.3f}.",
         {
@@ -681,29 +659,29 @@ batch = Chapter("gtsrb-batch")
 
 
 @batch.question("exit-code", 1, hint="0 for success; one code of the companion says: again.")
-def _(draw):
-    code, after = draw.one_of([0, 1, 99]), draw.integer(2, 30)
+def _(rng):
+    code, after = rng.one_of([0, 1, 99]), rng.integer(2, 30)
     meaning = {
         0: "It has ended; nothing is to be done.",
         1: "It made a mistake that is said in its last line; running it again changes nothing.",
         99: "It was told to stop and has saved; submit it again and it goes on.",
     }
-    return Drawn(
+    return Variant(
         f"`companion train` ends after {after} minutes with exit code {code}. What does that mean?",
         meaning[code],
         {0: "0 is success.", 1: "1 is a mistake.", 99: "99 stands for *again*."}[code],
         {text: f"That is exit code {other}." for other, text in meaning.items() if other != code}
         | {
             "It was killed by the scheduler without warning.": (
-                "Who is killed leaves no code of its own choice; the shell shows 128 and the "
-                "signal."
+                "Who is killed leaves no code of its own "
+                "choice; the shell shows 128 and the signal."
             )
         },
     )
 
 
 def _plan(jobs, nodes, backfill):
-    """Give the hour at which each job starts, in the order in which they came."""
+    """Return the hour at which each job starts, in the order in which they came."""
     used, starts, before = {}, [], 0
     for wanted, hours in jobs:
         start = 0 if backfill else before
@@ -717,10 +695,10 @@ def _plan(jobs, nodes, backfill):
 
 
 @batch.question("backfill", 2, hint="A later job may go first if nobody before it waits longer.")
-def _(draw):
-    first_hours, b_hours = draw.integer(3, 8), draw.integer(2, 5)
-    jobs = [(draw.integer(1, 3), first_hours), (4, b_hours), (1, draw.integer(1, first_hours)),
-            (2, draw.integer(1, 6))]  # fmt: skip
+def _(rng):
+    first_hours, b_hours = rng.integer(3, 8), rng.integer(2, 5)
+    jobs = [(rng.integer(1, 3), first_hours), (4, b_hours), (1, rng.integer(1, first_hours)),
+            (2, rng.integer(1, 6))]  # fmt: skip
     starts, orderly = _plan(jobs, 4, True), _plan(jobs, 4, False)
     if starts == orderly or starts[3] == 0:
         return None
@@ -740,27 +718,26 @@ def _(draw):
             "Jobs run side by side where there are nodes for them.",
         ),
     }
-    return Drawn(
-        f"Four nodes; the jobs came in this order:\n{rows}\nAt which hours do A, B, C and D start, "
-        "with backfilling? Answer with a tuple.",
+    return Variant(
+        f"Four nodes; the jobs came in this order:\n{rows}\nAt which hours "
+        "do A, B, C and D start, with backfilling? Answer with a tuple.",
         tuple(starts),
-        f"{tuple(starts)}: a job takes the first hour at which it fits without moving an earlier "
-        "one.",
+        f"{tuple(starts)}: a job takes the first hour at "
+        "which it fits without moving an earlier one.",
         slips,
     )
 
 
 @batch.question("limits", 2, hint="Each job loses its start-up; the last one need not be full.")
-def _(draw):
-    work, limit, lost = draw.integer(9, 60), draw.integer(2, 6), draw.integer(4, 15)
+def _(rng):
+    work, limit, lost = rng.integer(9, 60), rng.integer(2, 6), rng.integer(4, 15)
     useful = limit * 60 - lost
     right = -(-work * 60 // useful)
     if work * 60 % useful == 0:
         return None
-    return Drawn(
+    return Variant(
         f"A training needs {work} hours. Jobs may last {limit} hours, and each loses {lost} "
-        "minutes "
-        "to its start and its checkpoint. How many jobs does the training take?",
+        "minutes to its start and its checkpoint. How many jobs does the training take?",
         right,
         f"⌈{work * 60} / ({limit * 60} − {lost})⌉ = {right}.",
         {
@@ -778,15 +755,14 @@ def _(draw):
 
 
 @batch.question("array", 1, hint="Tasks of an array are numbered from 0 here, both ends included.")
-def _(draw):
-    nets, seeds = draw.integer(3, 9), draw.integer(2, 6)
-    i, j = draw.integer(1, nets - 1), draw.integer(0, seeds - 1)
+def _(rng):
+    nets, seeds = rng.integer(3, 9), rng.integer(2, 6)
+    i, j = rng.integer(1, nets - 1), rng.integer(0, seeds - 1)
     right = i * seeds + j
-    return Drawn(
-        f"A sweep has a line for each training: {nets} networks, and for each network {seeds} "
-        "seeds, "
-        "seeds running fastest. Lines are numbered from 0 and each is a task of a job array. Which "
-        f"task trains network {i} with seed {j} (both counted from 0)?",
+    return Variant(
+        f"A sweep has a line for each training: {nets} networks, and for each network "
+        f"{seeds} seeds, seeds running fastest. Lines are numbered from 0 and each is a task "
+        f"of a job array. Which task trains network {i} with seed {j} (both counted from 0)?",
         right,
         f"{i} · {seeds} + {j} = {right}.",
         {
@@ -805,10 +781,10 @@ def _(draw):
 
 
 @batch.question("young", 3, hint="The best interval is √(2 c M).")
-def _(draw):
-    c, m = draw.integer(5, 60), draw.integer(2, 24)
+def _(rng):
+    c, m = rng.integer(5, 60), rng.integer(2, 24)
     right = math.sqrt(2 * c * m * 3600) / 60
-    return Drawn(
+    return Variant(
         f"Writing a checkpoint takes {c} s, and jobs are interrupted every {m} hours on average, "
         "without warning. How many *minutes* apart should checkpoints be? (Right within 3 %.)",
         right,
@@ -835,17 +811,15 @@ reports = Chapter("gtsrb-reports")
 
 
 @reports.question("errors", 1, hint="Count the mistakes of both, then divide.")
-def _(draw):
-    a, b = draw.integer(930, 965), draw.integer(970, 995)
+def _(rng):
+    a, b = rng.integer(930, 965), rng.integer(970, 995)
     right = (1000 - b) / (1000 - a)
-    return Drawn(
-        f"One network is right on {a / 10} % of the pictures, another on {b / 10} %. Which share "
-        "of "
-        "the first one's mistakes does the second still make, as a share in 0 … 1?",
+    return Variant(
+        f"One network is right on {a / 10} % of the pictures, another on {b / 10} %. Which "
+        "share of the first one's mistakes does the second still make, as a share in 0 … 1?",
         right,
-        f"{(1000 - b) / 10:g} % / {(1000 - a) / 10:g} % = {right:.3f}: a few points may be most "
-        "of the "
-        "mistakes.",
+        f"{(1000 - b) / 10:g} % / {(1000 - a) / 10:g} % = "
+        f"{right:.3f}: a few points may be most of the mistakes.",
         {
             "accuracies compared": (b / a, "Compare the mistakes, not the right answers."),
             "points": ((b - a) / 1000, "That is the difference of the accuracies."),
@@ -858,17 +832,17 @@ def _(draw):
 @reports.question(
     "paired", 2, hint="Pictures on which both agree say nothing about the difference."
 )
-def _(draw):
-    both, a_only, b_only = draw.integer(800, 2400), draw.integer(12, 60), draw.integer(12, 60)
-    none = draw.integer(10, 90)
+def _(rng):
+    both, a_only, b_only = rng.integer(800, 2400), rng.integer(12, 60), rng.integer(12, 60)
+    none = rng.integer(10, 90)
     if abs(a_only - b_only) < 5:
         return None
     n = both + a_only + b_only + none
     right = 100 * (a_only - b_only) / n
-    return Drawn(
-        f"Networks A and B answer the same {n:,} pictures: {both:,} both right, {a_only} only A, "
-        f"{b_only} only B, {none} neither. By how many percentage points is A better than B? "
-        "(Negative if it is worse.)",
+    return Variant(
+        f"Networks A and B answer the same {n:,} pictures: {both:,} both "
+        f"right, {a_only} only A, {b_only} only B, {none} neither. By how many "
+        "percentage points is A better than B? (Negative if it is worse.)",
         right,
         f"({a_only} − {b_only}) / {n:,} = {right:.2f} points.",
         {
@@ -887,10 +861,10 @@ def _(draw):
 
 
 @reports.question("calibration", 2, hint="|said − right| of each bin, weighted by its pictures.")
-def _(draw):
-    counts = [10 * draw.integer(2, 12) for _ in range(3)]
+def _(rng):
+    counts = [10 * rng.integer(2, 12) for _ in range(3)]
     said = [0.55, 0.75, 0.95]
-    right = [draw.integer(30, 60) / 100, draw.integer(55, 85) / 100, draw.integer(80, 99) / 100]
+    right = [rng.integer(30, 60) / 100, rng.integer(55, 85) / 100, rng.integer(80, 99) / 100]
     gaps = [abs(s - r) for s, r in zip(said, right, strict=True)]
     signed = [s - r for s, r in zip(said, right, strict=True)]
     error = float(np.average(gaps, weights=counts))
@@ -900,10 +874,9 @@ def _(draw):
         f"    {c:>3} answers  said {s:.2f}  right {r:.2f}"
         for c, s, r in zip(counts, said, right, strict=True)
     )
-    return Drawn(
-        f"Three bins of answers:\n{table}\nHow large is the expected calibration error, as a "
-        "share in "
-        "0 … 1? (Right within 1 %.)",
+    return Variant(
+        f"Three bins of answers:\n{table}\nHow large is the expected "
+        "calibration error, as a share in 0 … 1? (Right within 1 %.)",
         error,
         " + ".join(f"{c} · {g:.2f}" for c, g in zip(counts, gaps, strict=True))
         + f", divided by {sum(counts)}: {error:.4f}.",
@@ -926,9 +899,9 @@ def _(draw):
 
 
 @reports.question("front", 1, hint="A run is on the front if none is both smaller and better.")
-def _(draw):
-    sizes = sorted(draw.shuffled(range(20, 900))[:5])
-    scores = [v / 10 for v in draw.shuffled(range(900, 990))[:5]]
+def _(rng):
+    sizes = sorted(rng.shuffled(range(20, 900))[:5])
+    scores = [v / 10 for v in rng.shuffled(range(900, 990))[:5]]
     best, front = 0, []
     for place, score in enumerate(scores):
         if score > best:
@@ -946,9 +919,9 @@ def _(draw):
         f"    run {i}  {s:>3} thousand parameters  {a:.1f} %"
         for i, (s, a) in enumerate(zip(sizes, scores, strict=True))
     )
-    return Drawn(
-        f"Five runs:\n{rows}\nWhich lie on the front of accuracy against parameters? Answer with a "
-        "tuple of their numbers, rising.",
+    return Variant(
+        f"Five runs:\n{rows}\nWhich lie on the front of accuracy against "
+        "parameters? Answer with a tuple of their numbers, rising.",
         tuple(front),
         f"{tuple(front)}: each of these is better than all that are smaller.",
         {
@@ -970,10 +943,10 @@ def _(draw):
 
 
 @reports.question("interval", 3, hint="Tracks are drawn, and all their frames come along.")
-def _(draw):
-    shares = draw.several([0.2, 0.4, 0.5, 0.6, 0.8, 0.9, 1.0], 3)
-    frames = draw.shuffled([10, 20, 30])
-    picked = [0, draw.integer(1, 2)]
+def _(rng):
+    shares = rng.several([0.2, 0.4, 0.5, 0.6, 0.8, 0.9, 1.0], 3)
+    frames = rng.shuffled([10, 20, 30])
+    picked = [0, rng.integer(1, 2)]
     picked = [picked[1], picked[1], 0]
     right = sum(shares[i] * frames[i] for i in picked) / sum(frames[i] for i in picked)
     plain = float(np.mean([shares[i] for i in picked]))
@@ -983,11 +956,10 @@ def _(draw):
     rows = "\n".join(
         f"    track {names[i]}  {frames[i]} frames  {shares[i]:.0%} right" for i in range(3)
     )
-    return Drawn(
-        f"A network was validated on three tracks:\n{rows}\nA bootstrap resample over tracks draws "
-        f"{', '.join(names[i] for i in picked)}. Which accuracy over frames has this resample, as "
-        "a "
-        "share in 0 … 1?",
+    return Variant(
+        f"A network was validated on three tracks:\n{rows}\nA bootstrap "
+        f"resample over tracks draws {', '.join(names[i] for i in picked)}. "
+        "Which accuracy over frames has this resample, as a share in 0 … 1?",
         right,
         f"{right:.4f}: a track that is drawn twice counts twice, with all its frames.",
         {

@@ -5,8 +5,7 @@ import math
 import numpy as np
 
 from companion.arithmetic import output_size, receptive_field
-
-from .drawing import Chapter, Drawn
+from companion.exercises.question import Chapter, Variant, rows
 
 # --- What the network looks at -------------------------------------------------------------------
 
@@ -14,13 +13,13 @@ insight = Chapter("insight")
 
 
 @insight.question("occlusion-size", 1, hint="The window's places along an axis, squared.")
-def _(draw):
-    n, w = draw.integer(20, 56), draw.integer(3, 12)
+def _(rng):
+    n, w = rng.integer(20, 56), rng.integer(3, 12)
     right = output_size(n, w) ** 2
-    return Drawn(
-        f"Occlusion hides a window of {w} × {w} pixels at every place of a picture of {n} × {n}, "
-        "moving by one pixel. How many times must the network answer, the untouched picture not "
-        "counted?",
+    return Variant(
+        f"Occlusion hides a window of {w} × {w} pixels at every place of "
+        f"a picture of {n} × {n}, moving by one pixel. How many times "
+        "must the network answer, the untouched picture not counted?",
         right,
         f"({n} − {w} + 1)² = {right:,}.",
         {
@@ -35,36 +34,29 @@ def _(draw):
     )
 
 
-def _maps(draw):
-    a = np.array([draw.array((2, 2), 0, 5), draw.array((2, 2), 0, 5)])
-    w = np.array([draw.array((2, 2), -4, 4), draw.array((2, 2), -4, 4)])
+def _maps(rng):
+    a = np.array([rng.array((2, 2), 0, 5), rng.array((2, 2), 0, 5)])
+    w = np.array([rng.array((2, 2), -4, 4), rng.array((2, 2), -4, 4)])
     return a, w
-
-
-def _shown(array):
-    return "\n".join("    " + "  ".join(f"{v:>2}" for v in row) for row in array.tolist())
 
 
 @insight.question(
     "grad-cam", 2, hint="Average each map's gradient, weigh the maps, cut off below 0."
 )
-def _(draw):
-    a, w = _maps(draw)
+def _(rng):
+    a, w = _maps(rng)
     alpha = w.mean(axis=(1, 2))
     raw = np.tensordot(alpha, a, axes=1)
     right = np.maximum(raw, 0)
     if not (raw > 0).any() or not (raw < 0).any():
         return None
-    return Drawn(
-        f"Two feature maps are\n{_shown(a[0])}\nand\n{_shown(a[1])}\nand the gradients of the "
-        "score "
-        f"with respect to them\n{_shown(w[0])}\nand\n{_shown(w[1])}\nGive the map of Grad-CAM, "
-        "before "
-        "it is stretched and divided by its largest value.",
+    return Variant(
+        f"Two feature maps are\n{rows(a[0])}\nand\n{rows(a[1])}\nand the gradients "
+        f"of the score with respect to them\n{rows(w[0])}\nand\n{rows(w[1])}\nGive "
+        "the map of Grad-CAM, before it is stretched and divided by its largest value.",
         right,
-        f"The gradients average to {alpha[0]:g} and {alpha[1]:g}; the weighted sum, cut off below "
-        "0, is "
-        f"{right.tolist()}.",
+        f"The gradients average to {alpha[0]:g} and {alpha[1]:g}; "
+        f"the weighted sum, cut off below 0, is {right.tolist()}.",
         {
             "not cut off": (raw, "What speaks against the class is cut off: negative becomes 0."),
             "place by place": (
@@ -81,15 +73,15 @@ def _(draw):
 
 
 @insight.question("window-centre", 2, hint="Steps add up to a jump, the field begins at pixel 0.")
-def _(draw):
-    k = draw.one_of([3, 5])
+def _(rng):
+    k = rng.one_of([3, 5])
     layers = [(k, 1), (2, 2), (3, 1)]
-    i = draw.integer(2, 9)
+    i = rng.integer(2, 9)
     centre = 2 * i + (receptive_field(layers) - 1) / 2
-    return Drawn(
-        f"Conv {k} × {k}, pool 2, conv 3 × 3, all `valid`. Which pixel coordinate (the first "
-        "pixel's "
-        f"centre is 0) is the centre of what place {i} of the last map looks at, along one axis?",
+    return Variant(
+        f"Conv {k} × {k}, pool 2, conv 3 × 3, all `valid`. Which pixel "
+        "coordinate (the first pixel's centre is 0) is the centre of "
+        f"what place {i} of the last map looks at, along one axis?",
         centre,
         f"It begins at pixel 2 · {i} and spans {receptive_field(layers)}: centre {centre:g}.",
         {
@@ -109,16 +101,14 @@ def _(draw):
 
 
 @insight.question("saturated", 1, hint="The slope of softmax for its own score is p (1 − p).")
-def _(draw):
-    p = draw.integer(60, 99) / 100
-    return Drawn(
-        f"The probability of the class is {p}. How fast does it grow with the class's own score: "
-        "what "
-        "is the derivative of the softmax?",
+def _(rng):
+    p = rng.integer(60, 99) / 100
+    return Variant(
+        f"The probability of the class is {p}. How fast does it grow with "
+        "the class's own score: what is the derivative of the softmax?",
         p * (1 - p),
-        f"p (1 − p) = {p} · {1 - p:.2f} = {p * (1 - p):.4f}: the surer, the flatter, so that maps "
-        "take "
-        "the score's gradient.",
+        f"p (1 − p) = {p} · {1 - p:.2f} = {p * (1 - p):.4f}: the "
+        "surer, the flatter, so that maps take the score's gradient.",
         {
             "the probability": (p, "A probability near 1 can hardly grow any more."),
             "what is missing": (1 - p, "Multiply that by p."),
@@ -129,13 +119,12 @@ def _(draw):
 
 
 @insight.question("brightest", 3, hint="Every map is divided by its largest value.")
-def _(draw):
-    a, b = draw.integer(70, 99), draw.integer(12, 40)
-    return Drawn(
-        f"Grad-CAM maps of two pictures are shown, each from 0 to 1. The network is {a} % sure of "
-        "the "
-        f"first and {b} % sure of the second. The second map has a larger bright area. What "
-        "follows?",
+def _(rng):
+    a, b = rng.integer(70, 99), rng.integer(12, 40)
+    return Variant(
+        "Grad-CAM maps of two pictures are shown, each from 0 to 1. "
+        f"The network is {a} % sure of the first and {b} % sure of the "
+        "second. The second map has a larger bright area. What follows?",
         "Neither map says how sure the network is; each says only where, compared with itself.",
         "A map is divided by its largest value: brightness cannot be compared between pictures.",
         {
@@ -160,12 +149,12 @@ fast = Chapter("how-fast")
 @fast.question(
     "floor", 1, hint="Two operations for each multiply-add, for each image of the batch."
 )
-def _(draw):
-    m, b, g = 1000 * draw.integer(100, 900), draw.one_of([32, 64, 128, 256]), draw.integer(40, 300)
+def _(rng):
+    m, b, g = 1000 * rng.integer(100, 900), rng.one_of([32, 64, 128, 256]), rng.integer(40, 300)
     right = 2 * m * b / g / 1e6
-    return Drawn(
-        f"A network takes {m:,} multiply-adds for one image. Matrix products run at {g} GFLOPs a "
-        f"second. Where is the floor of a forward pass of {b} images, in ms?",
+    return Variant(
+        f"A network takes {m:,} multiply-adds for one image. Matrix products run at {g} "
+        f"GFLOPs a second. Where is the floor of a forward pass of {b} images, in ms?",
         right,
         f"2 · {m:,} · {b} = {2 * m * b:,} FLOPs, at {g} million a millisecond: {right:.4g} ms.",
         {
@@ -184,14 +173,13 @@ def _(draw):
 
 
 @fast.question("faults", 1, hint="Bytes, divided by the bytes of a page.")
-def _(draw):
-    b, n, f = draw.one_of([64, 128, 256, 512]), 2 * draw.integer(6, 16), draw.one_of([16, 32, 64])
+def _(rng):
+    b, n, f = rng.one_of([64, 128, 256, 512]), 2 * rng.integer(6, 16), rng.one_of([16, 32, 64])
     right = b * n * n * f // 1024
-    return Drawn(
-        f"A layer's outputs are {b} × {n} × {n} × {f} numbers in float32. The allocator gives them "
-        "back after each step. How many page faults does touching them cost in the next step, "
-        "with "
-        "pages of 4,096 bytes?",
+    return Variant(
+        f"A layer's outputs are {b} × {n} × {n} × {f} numbers in float32. The "
+        "allocator gives them back after each step. How many page faults "
+        "does touching them cost in the next step, with pages of 4,096 bytes?",
         right,
         f"4 · {b} · {n}² · {f} = {4 * b * n * n * f:,} bytes, divided by 4,096: {right:,}.",
         {
@@ -213,14 +201,14 @@ def _(draw):
 
 
 @fast.question("im2col", 2, hint="A row for each place of the window in each image.")
-def _(draw):
-    b, n, c, k = draw.integer(2, 64), draw.integer(8, 40), draw.integer(2, 32), draw.one_of([3, 5])
+def _(rng):
+    b, n, c, k = rng.integer(2, 64), rng.integer(8, 40), rng.integer(2, 32), rng.one_of([3, 5])
     m = output_size(n, k)
     right = (b * m * m, k * k * c)
-    return Drawn(
-        f"Of {b} images of {n} × {n} with {c} channels, the windows of a convolution with kernel "
-        f"size {k}, without padding, are laid out as rows. Which shape has the matrix? Answer as "
-        "(rows, columns).",
+    return Variant(
+        f"Of {b} images of {n} × {n} with {c} channels, the windows of a "
+        f"convolution with kernel size {k}, without padding, are laid out "
+        "as rows. Which shape has the matrix? Answer as (rows, columns).",
         right,
         f"{b} · {m}² = {right[0]:,} places, and {k}² · {c} = {right[1]:,} numbers in a window.",
         {
@@ -233,14 +221,13 @@ def _(draw):
 
 
 @fast.question("intensity", 2, hint="FLOPs are twice the multiply-adds; a number has four bytes.")
-def _(draw):
-    c, f, k = draw.integer(1, 64), draw.one_of([8, 16, 32, 64, 128]), draw.one_of([1, 3, 5])
+def _(rng):
+    c, f, k = rng.integer(1, 64), rng.one_of([8, 16, 32, 64, 128]), rng.one_of([1, 3, 5])
     right = k * k * c * f / (2 * (c + f))
-    return Drawn(
-        f"A {k} × {k} convolution with `same` padding makes {f} maps of {c}, in float32. It reads "
-        "each input once and writes each output once; the kernel counts for nothing. How many "
-        "FLOPs "
-        "does it do for a byte?",
+    return Variant(
+        f"A {k} × {k} convolution with `same` padding makes {f} maps of {c}, "
+        "in float32. It reads each input once and writes each output once; "
+        "the kernel counts for nothing. How many FLOPs does it do for a byte?",
         right,
         f"At each place 2 · {k}² · {c} · {f} FLOPs, and 4 · ({c} + {f}) bytes: {right:.4g}.",
         {
@@ -253,16 +240,16 @@ def _(draw):
 
 
 @fast.question("whole", 3, hint="What is not changed takes as long as before.")
-def _(draw):
-    whole, part, factor = draw.integer(40, 120), draw.integer(8, 35), draw.integer(3, 20)
+def _(rng):
+    whole, part, factor = rng.integer(40, 120), rng.integer(8, 35), rng.integer(3, 20)
     after = whole - part + part / factor
     right = whole / after
-    return Drawn(
-        f"Of a step of {whole} ms, the gradient of pooling takes {part} ms. It is made {factor} "
-        "times as fast; nothing else changes. How many times as fast is the step?",
+    return Variant(
+        f"Of a step of {whole} ms, the gradient of pooling takes {part} ms. It is made "
+        f"{factor} times as fast; nothing else changes. How many times as fast is the step?",
         right,
-        f"{whole} − {part} + {part} / {factor} = {after:.4g} ms; {whole} / {after:.4g} = "
-        f"{right:.4g}.",
+        f"{whole} − {part} + {part} / {factor} = {after:.4g} "
+        f"ms; {whole} / {after:.4g} = {right:.4g}.",
         {
             "the part's factor": (float(factor), "That is the gain of the part alone."),
             "part gone": (
@@ -289,10 +276,10 @@ far = Chapter("how-far")
 
 
 @far.question("wrong", 1, hint="What is not right is wrong.")
-def _(draw):
-    percent = draw.integer(9601, 9985) / 100
+def _(rng):
+    percent = rng.integer(9601, 9985) / 100
     right = 12_630 - round(12_630 * percent / 100)
-    return Drawn(
+    return Variant(
         f"A network is right on {percent:.2f} % of the 12,630 test pictures. How many are wrong?",
         right,
         f"12,630 · {percent:.2f} % = {12_630 - right:,} are right, and {right:,} are left.",
@@ -308,12 +295,12 @@ def _(draw):
 
 
 @far.question("depthwise", 1, hint="One kernel for each map, and no map sees another.")
-def _(draw):
-    k, c = draw.integer(2, 7), draw.one_of([32, 48, 64, 96, 128])
+def _(rng):
+    k, c = rng.integer(2, 7), rng.one_of([32, 48, 64, 96, 128])
     right = c * (k * k + 1)
-    return Drawn(
-        f"How many parameters has a depthwise convolution of kernel size {k} on {c} maps, with a "
-        "bias for each?",
+    return Variant(
+        "How many parameters has a depthwise convolution of "
+        f"kernel size {k} on {c} maps, with a bias for each?",
         right,
         f"{c} · ({k}² + 1) = {right:,}.",
         {
@@ -328,19 +315,19 @@ def _(draw):
 
 
 @far.question("strided", 2, hint="Count the outputs, and what each takes.")
-def _(draw):
-    n, c, f = 2 * draw.integer(8, 32), draw.one_of([8, 16, 24, 32]), draw.one_of([16, 32, 48])
+def _(rng):
+    n, c, f = 2 * rng.integer(8, 32), rng.one_of([8, 16, 24, 32]), rng.one_of([16, 32, 48])
     right = (n // 2) ** 2 * 9 * c * f
-    return Drawn(
-        f"A 3 × 3 convolution with `same` padding and stride 2 makes {f} maps of {c} of {n} × {n}. "
-        "How many multiply-adds does it take?",
+    return Variant(
+        f"A 3 × 3 convolution with `same` padding and stride 2 makes {f} "
+        f"maps of {c} of {n} × {n}. How many multiply-adds does it take?",
         right,
         f"({n} / 2)² = {(n // 2) ** 2:,} places, each 9 · {c} · {f}: {right:,}.",
         {
             "stride forgotten": (
                 n * n * 9 * c * f,
-                "That is stride 1, as it would be before a pooling; stride 2 has a quarter of "
-                "the places.",
+                "That is stride 1, as it would be before a "
+                "pooling; stride 2 has a quarter of the places.",
             ),
             "half the places": (
                 n * n // 2 * 9 * c * f,
@@ -353,13 +340,13 @@ def _(draw):
 
 
 @far.question("epochs", 2, hint="What comes before the first epoch is waited for once.")
-def _(draw):
-    before, epoch, number = draw.integer(10, 40), draw.integer(12, 45), draw.integer(3, 25)
+def _(rng):
+    before, epoch, number = rng.integer(10, 40), rng.integer(12, 45), rng.integer(3, 25)
     right = before + epoch * number
-    return Drawn(
-        f"Reading the pictures and compiling takes {before} s, an epoch {epoch} s. The validation "
-        f"accuracy of epoch {number}, counted from 1, is the first above 98 %. After how many "
-        "seconds is the level reached?",
+    return Variant(
+        f"Reading the pictures and compiling takes {before} s, an epoch {epoch} "
+        f"s. The validation accuracy of epoch {number}, counted from 1, is the "
+        "first above 98 %. After how many seconds is the level reached?",
         right,
         f"{before} + {epoch} · {number} = {right:,} s: an epoch's accuracy is known at its end.",
         {
@@ -378,16 +365,16 @@ def _(draw):
 
 
 @far.question("chosen", 3, hint="Which number had a say in the choice?")
-def _(draw):
-    seeds = draw.several(range(10), 3)
-    values = [draw.integer(9780, 9910) / 100 for _ in seeds]
+def _(rng):
+    seeds = rng.several(range(10), 3)
+    values = [rng.integer(9780, 9910) / 100 for _ in seeds]
     if len(set(values)) < 3:
         return None
     best, mean = max(values), sum(values) / 3
     listed = ", ".join(f"{v:.2f}" for v in values)
-    return Drawn(
-        f"Three seeds of a network reach {listed} % on the test pictures, each opened once. "
-        "Which number says, in %, what to expect of a fourth seed?",
+    return Variant(
+        f"Three seeds of a network reach {listed} % on the test pictures, each "
+        "opened once. Which number says, in %, what to expect of a fourth seed?",
         mean,
         f"({' + '.join(f'{v:.2f}' for v in values)}) / 3 = {mean:.4g}.",
         {
@@ -405,18 +392,18 @@ keep = Chapter("keep-in-mind", "keep")
 
 
 @keep.question("blocks", 1, hint="Every file takes whole blocks.")
-def _(draw):
-    n, side = 1000 * draw.integer(5, 60), draw.one_of([16, 24, 32, 48])
-    channels = draw.one_of([1, 3])
+def _(rng):
+    n, side = 1000 * rng.integer(5, 60), rng.one_of([16, 24, 32, 48])
+    channels = rng.one_of([1, 3])
     size = side * side * channels
     if size % 4096 == 0:
         return None
     blocks = -(-size // 4096)
     right = n * blocks * 4096 / 1e6
-    return Drawn(
-        f"A file system gives out blocks of 4,096 bytes. {n:,} pictures of {side} × {side} × "
-        f"{channels} "
-        "bytes are kept as a file each. How many MB (10⁶ bytes) of the disk do they take?",
+    return Variant(
+        f"A file system gives out blocks of 4,096 bytes. {n:,} "
+        f"pictures of {side} × {side} × {channels} bytes are kept as a "
+        "file each. How many MB (10⁶ bytes) of the disk do they take?",
         right,
         f"{size:,} bytes take {blocks} {'blocks' if blocks > 1 else 'block'}: "
         f"{n:,} · {blocks} · 4,096 = {right:,.1f} MB.",
@@ -432,12 +419,11 @@ def _(draw):
 
 
 @keep.question("one-more", 1, hint="One more value multiplies its own factor only.")
-def _(draw):
-    a, b, c = (draw.integer(2, 6) for _ in range(3))
-    return Drawn(
-        f"A grid has {a} networks, {b} recipes and {c} seeds. How many trainings come *on top* if "
-        "one "
-        "more recipe is tried?",
+def _(rng):
+    a, b, c = (rng.integer(2, 6) for _ in range(3))
+    return Variant(
+        f"A grid has {a} networks, {b} recipes and {c} seeds. How "
+        "many trainings come *on top* if one more recipe is tried?",
         a * c,
         f"{a} · 1 · {c} = {a * c}.",
         {
@@ -450,12 +436,11 @@ def _(draw):
 
 
 @keep.question("effective", 2, hint="Intervals shrink with the root of the number of pictures.")
-def _(draw):
-    n, ratio = 100 * draw.integer(20, 130), draw.integer(15, 45) / 10
-    return Drawn(
-        f"The interval over tracks is {ratio} times as wide as the one that counts {n:,} frames. "
-        "As "
-        "how many independent pictures do the frames tell?",
+def _(rng):
+    n, ratio = 100 * rng.integer(20, 130), rng.integer(15, 45) / 10
+    return Variant(
+        f"The interval over tracks is {ratio} times as wide as the one that counts "
+        f"{n:,} frames. As how many independent pictures do the frames tell?",
         n / ratio**2,
         f"{n:,} / {ratio}² = {n / ratio**2:,.0f}.",
         {
@@ -468,12 +453,11 @@ def _(draw):
 
 
 @keep.question("adam", 2, hint="Weights, and two moments for each.")
-def _(draw):
-    p = 1000 * draw.integer(50, 3000)
-    return Drawn(
-        f"A network has {p:,} parameters, all trained with Adam. How many numbers must be kept to "
-        "*go "
-        "on* with the training, the step count and the like left out?",
+def _(rng):
+    p = 1000 * rng.integer(50, 3000)
+    return Variant(
+        f"A network has {p:,} parameters, all trained with Adam. How many numbers must "
+        "be kept to *go on* with the training, the step count and the like left out?",
         3 * p,
         f"Each weight and its two moments: 3 · {p:,} = {3 * p:,}.",
         {
@@ -485,12 +469,11 @@ def _(draw):
 
 
 @keep.question("leak", 3, hint="Has what judges seen anything of what chose or trained?")
-def _(draw):
-    n = draw.integer(20, 90)
-    return Drawn(
-        f"A medical data set has {n} slices of each patient. Which split gives an accuracy that "
-        "can "
-        "be believed for new patients?",
+def _(rng):
+    n = rng.integer(20, 90)
+    return Variant(
+        f"A medical data set has {n} slices of each patient. Which "
+        "split gives an accuracy that can be believed for new patients?",
         "Whole patients are held out, and the mean for normalising comes from the others.",
         "Nothing of a held-out patient reaches the training, not even through a mean.",
         {
@@ -501,8 +484,8 @@ def _(draw):
                 "The network knows these patients from their other slices."
             ),
             "Whole patients are held out, and the mean for normalising comes from all slices.": (
-                "Close, but the held-out slices have changed what the training sees: take the mean "
-                "from the training slices."
+                "Close, but the held-out slices have changed what the "
+                "training sees: take the mean from the training slices."
             ),
         },
     )
@@ -514,15 +497,15 @@ concepts = Chapter("concepts")
 
 
 @concepts.question("step", 1, hint="New weight: old weight minus rate times slope.")
-def _(draw):
-    w, goal = draw.integer(3, 9), draw.integer(-2, 2)
-    rate = draw.one_of([0.1, 0.2, 0.3, 0.4])
+def _(rng):
+    w, goal = rng.integer(3, 9), rng.integer(-2, 2)
+    rate = rng.one_of([0.1, 0.2, 0.3, 0.4])
     slope = 2 * (w - goal)
     right = w - rate * slope
     shown = f"(w − {goal})²" if goal >= 0 else f"(w + {-goal})²"
-    return Drawn(
-        f"The loss is {shown} and w = {w}. Where is w after one step of gradient descent with "
-        f"learning rate {rate}?",
+    return Variant(
+        f"The loss is {shown} and w = {w}. Where is w after one "
+        f"step of gradient descent with learning rate {rate}?",
         float(right),
         f"The slope is 2 · ({w} − ({goal})) = {slope}; {w} − {rate} · {slope} = {right:g}.",
         {
@@ -536,12 +519,12 @@ def _(draw):
 
 
 @concepts.question("softmax-two", 2, hint="e to the score, divided by the sum.")
-def _(draw):
-    a, b = draw.integer(-2, 3), draw.integer(-2, 3)
+def _(rng):
+    a, b = rng.integer(-2, 3), rng.integer(-2, 3)
     if a == b:
         return None
     right = 1 / (1 + math.exp(b - a))
-    return Drawn(
+    return Variant(
         f"Two classes have the scores {a} and {b}. Which probability has the first, by softmax?",
         right,
         f"e^{a} / (e^{a} + e^{b}) = {right:.4f}: only the difference of the scores counts.",
@@ -559,12 +542,12 @@ def _(draw):
 
 
 @concepts.question("batches", 1, hint="Round up: the last batch may be shorter.")
-def _(draw):
-    n, b, e = draw.integer(500, 9000), draw.one_of([16, 32, 50, 64]), draw.integer(2, 12)
+def _(rng):
+    n, b, e = rng.integer(500, 9000), rng.one_of([16, 32, 50, 64]), rng.integer(2, 12)
     if n % b == 0:
         return None
     per = -(-n // b)
-    return Drawn(
+    return Variant(
         f"{n:,} examples, batches of {b}, {e} epochs: how many steps does the training take?",
         per * e,
         f"{e} · ⌈{n:,} / {b}⌉ = {e} · {per} = {per * e:,}.",
@@ -581,17 +564,16 @@ def _(draw):
 
 
 @concepts.question("standardise", 2, hint="Mean and deviation of the training data alone.")
-def _(draw):
-    values = [draw.integer(1, 20) for _ in range(4)]
-    new = draw.integer(5, 30)
+def _(rng):
+    values = [rng.integer(1, 20) for _ in range(4)]
+    new = rng.integer(5, 30)
     mean, deviation = float(np.mean(values)), float(np.std(values))
     if deviation < 1:
         return None
     every = [*values, new]
-    return Drawn(
-        f"The training values are {', '.join(map(str, values))}. A validation value is {new}. "
-        "What is "
-        "it after standardisation? (Use the deviation that divides by n.)",
+    return Variant(
+        f"The training values are {', '.join(map(str, values))}. A validation value is "
+        f"{new}. What is it after standardisation? (Use the deviation that divides by n.)",
         (new - mean) / deviation,
         f"({new} − {mean:g}) / {deviation:.3f} = {(new - mean) / deviation:.3f}.",
         {
@@ -613,17 +595,16 @@ def _(draw):
 
 
 @concepts.question("threshold", 3, hint="Precision among the answers, recall among the cases.")
-def _(draw):
-    found, missed, false = draw.integer(20, 90), draw.integer(4, 40), draw.integer(4, 60)
+def _(rng):
+    found, missed, false = rng.integer(20, 90), rng.integer(4, 40), rng.integer(4, 60)
     p, r = found / (found + false), found / (found + missed)
     right = 2 * p * r / (p + r)
-    return Drawn(
-        f"A classifier finds {found} of {found + missed} rings and gives {false} false alarms. "
-        "What is "
-        "its F1, the harmonic mean of precision and recall?",
+    return Variant(
+        f"A classifier finds {found} of {found + missed} rings and gives {false} "
+        "false alarms. What is its F1, the harmonic mean of precision and recall?",
         right,
-        f"Precision {p:.3f}, recall {r:.3f}: 2 · {p:.3f} · {r:.3f} / ({p:.3f} + {r:.3f}) = "
-        f"{right:.3f}.",
+        f"Precision {p:.3f}, recall {r:.3f}: 2 · {p:.3f} "
+        f"· {r:.3f} / ({p:.3f} + {r:.3f}) = {right:.3f}.",
         {
             "arithmetic mean": ((p + r) / 2, "That is the arithmetic mean."),
             "precision": (p, "That is the precision alone."),

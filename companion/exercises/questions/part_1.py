@@ -13,17 +13,7 @@ from companion.arithmetic import (
     receptive_field,
     same_padding,
 )
-
-from .drawing import Chapter, Drawn
-
-
-def rows(array):
-    """Write an array as indented lines, for the text of a question."""
-    array = np.asarray(array)
-    width = max(len(str(value)) for value in array.ravel().tolist())
-    lines = array.tolist() if array.ndim == 2 else [array.tolist()]
-    return "\n".join("    " + "  ".join(f"{v:>{width}}" for v in line) for line in lines)
-
+from companion.exercises.question import Chapter, Variant, rows
 
 # --- Why convolution -----------------------------------------------------------------------------
 
@@ -31,12 +21,12 @@ why = Chapter("why")
 
 
 @why.question("neurons", 1, hint="Every neuron has one weight for each input, and one bias.")
-def _(draw):
-    h, w, n = draw.integer(12, 40), draw.integer(12, 40), draw.integer(20, 400)
+def _(rng):
+    h, w, n = rng.integer(12, 40), rng.integer(12, 40), rng.integer(20, 400)
     right = dense_parameters(h * w, n)
-    return Drawn(
-        f"A dense layer of {n} neurons reads a grey picture of {h} × {w} pixels. "
-        "How many parameters has it?",
+    return Variant(
+        f"A dense layer of {n} neurons reads a grey picture "
+        f"of {h} × {w} pixels. How many parameters has it?",
         right,
         f"{n} · ({h} · {w} + 1) = {right:,}.",
         {
@@ -55,12 +45,12 @@ def _(draw):
 
 
 @why.question("photo-memory", 2, hint="Count the weights first, then 4 bytes for each.")
-def _(draw):
-    h, w, n = 100 * draw.integer(8, 30), 100 * draw.integer(8, 40), 100 * draw.integer(2, 20)
+def _(rng):
+    h, w, n = 100 * rng.integer(8, 30), 100 * rng.integer(8, 40), 100 * rng.integer(2, 20)
     right = h * w * 3 * n * 4 / 1e9
-    return Drawn(
-        f"A photo in colours has {h} × {w} pixels. How many GB (10⁹ bytes) do the weights of a "
-        f"dense layer of {n} neurons on it take, as float32? Leave the biases out.",
+    return Variant(
+        f"A photo in colours has {h} × {w} pixels. How many GB (10⁹ bytes) do the weights "
+        f"of a dense layer of {n} neurons on it take, as float32? Leave the biases out.",
         right,
         f"{h} · {w} · 3 · {n} weights of 4 bytes are {right:,.1f} GB.",
         {
@@ -77,24 +67,24 @@ def _(draw):
 
 
 @why.question("sharing", 2, hint="Count the layer with a kernel of its own at every place.")
-def _(draw):
-    n, k, f = draw.integer(10, 40), draw.one_of([3, 5, 7]), draw.integer(2, 16)
+def _(rng):
+    n, k, f = rng.integer(10, 40), rng.one_of([3, 5, 7]), rng.integer(2, 16)
     places = output_size(n, k) ** 2
     right = conv_parameters(k, 1, f) * places
-    return Drawn(
-        f"{f} filters of {k} × {k} look at a grey picture of {n} × {n}, without padding. How many "
-        "parameters would the layer have if it were local but *not* shared: every neuron with "
-        "weights and a bias of its own?",
+    return Variant(
+        f"{f} filters of {k} × {k} look at a grey picture of {n} × {n}, without "
+        "padding. How many parameters would the layer have if it were local "
+        "but *not* shared: every neuron with weights and a bias of its own?",
         right,
-        f"{places} places · {f} neurons · ({k} · {k} + 1) = {right:,}; sharing divides it by "
-        f"{places}.",
+        f"{places} places · {f} neurons · ({k} · {k} + "
+        f"1) = {right:,}; sharing divides it by {places}.",
         {
             "shared": (conv_parameters(k, 1, f), "That is the layer with shared weights."),
             "bias forgotten": (places * f * k * k, "Every neuron has a bias too."),
             "places of the picture": (
                 n * n * f * (k * k + 1),
-                f"Without padding the window fits in {output_size(n, k)} places along an axis, "
-                f"not in {n}.",
+                "Without padding the window fits in "
+                f"{output_size(n, k)} places along an axis, not in {n}.",
             ),
             "one filter": (places * (k * k + 1), f"At each place there are {f} neurons."),
             "dense": (
@@ -106,20 +96,18 @@ def _(draw):
 
 
 @why.question("alarms", 3, hint="Count the right and the false alarms among all people.")
-def _(draw):
-    people, wanted = 500 * draw.integer(4, 20), draw.integer(10, 60)
-    found, false = draw.integer(70, 99), draw.one_of([0.5, 1, 2, 5])
+def _(rng):
+    people, wanted = 500 * rng.integer(4, 20), rng.integer(10, 60)
+    found, false = rng.integer(70, 99), rng.one_of([0.5, 1, 2, 5])
     hits, alarms = wanted * found / 100, (people - wanted) * false / 100
     right = hits / (hits + alarms)
-    return Drawn(
-        f"{people:,} people pass a camera, and {wanted} of them are searched for. The program "
-        "finds "
-        f"{found} % of these, and takes {false} % of the others for one. Which share of its alarms "
-        "is right? Give a share in 0 … 1.",
+    return Variant(
+        f"{people:,} people pass a camera, and {wanted} of them are searched for. "
+        f"The program finds {found} % of these, and takes {false} % of the others "
+        "for one. Which share of its alarms is right? Give a share in 0 … 1.",
         right,
-        f"{hits:.1f} right alarms beside {alarms:.1f} false ones: {right:.3f}. Rare things make "
-        "most "
-        "alarms false.",
+        f"{hits:.1f} right alarms beside {alarms:.1f} false "
+        f"ones: {right:.3f}. Rare things make most alarms false.",
         {
             "share found": (found / 100, "That is the share of the searched who are found."),
             "share of false alarms": (
@@ -141,11 +129,11 @@ images = Chapter("images")
 
 
 @images.question("shape", 1, hint="Rows come first: height, then width, then channels.")
-def _(draw):
-    w, h, n = 8 * draw.integer(20, 90), 8 * draw.integer(20, 90), draw.integer(2, 9)
-    return Drawn(
-        f"{n} photos in colours, each {w} pixels wide and {h} high, are stacked into one array, "
-        "channels last. Which shape has it?",
+def _(rng):
+    w, h, n = 8 * rng.integer(20, 90), 8 * rng.integer(20, 90), rng.integer(2, 9)
+    return Variant(
+        f"{n} photos in colours, each {w} pixels wide and {h} high, are "
+        "stacked into one array, channels last. Which shape has it?",
         (n, h, w, 3),
         f"(N, H, W, C) = {(n, h, w, 3)}.",
         {
@@ -162,10 +150,10 @@ def _(draw):
 
 
 @images.question("wrap", 1, hint="uint8 keeps the remainder after division by 256.")
-def _(draw):
-    a, b = draw.integer(130, 250), draw.integer(130, 250)
+def _(rng):
+    a, b = rng.integer(130, 250), rng.integer(130, 250)
     right = (a + b) % 256
-    return Drawn(
+    return Variant(
         f"Two uint8 pixels, {a} and {b}, are added as uint8. What is the result?",
         right,
         f"{a} + {b} = {a + b}, and {a + b} − 256 = {right}.",
@@ -179,12 +167,12 @@ def _(draw):
 
 
 @images.question("grey", 2, hint="0.299 red, 0.587 green and 0.114 blue; round at the end.")
-def _(draw):
-    r, g, b = (draw.integer(0, 255) for _ in range(3))
+def _(rng):
+    r, g, b = (rng.integer(0, 255) for _ in range(3))
     exact = 0.299 * r + 0.587 * g + 0.114 * b
-    return Drawn(
-        f"A pixel has the colours (R, G, B) = ({r}, {g}, {b}). Which grey level has it with the "
-        "standard weights, rounded to an integer?",
+    return Variant(
+        f"A pixel has the colours (R, G, B) = ({r}, {g}, {b}). Which grey "
+        "level has it with the standard weights, rounded to an integer?",
         round(exact),
         f"0.299 · {r} + 0.587 · {g} + 0.114 · {b} = {exact:.2f}, rounded {round(exact)}.",
         {
@@ -200,10 +188,10 @@ def _(draw):
 
 
 @images.question("memory", 2, hint="Numbers first, bytes for each of them, then 10⁶.")
-def _(draw):
-    n, side = 1000 * draw.integer(5, 60), draw.one_of([24, 28, 32, 48, 64])
+def _(rng):
+    n, side = 1000 * rng.integer(5, 60), rng.one_of([24, 28, 32, 48, 64])
     right = n * side * side * 3 * 4 / 1e6
-    return Drawn(
+    return Variant(
         f"How many MB (10⁶ bytes) do {n:,} pictures of {side} × {side} in colours take as float32?",
         right,
         f"{n:,} · {side} · {side} · 3 numbers of 4 bytes are {right:,.0f} MB.",
@@ -217,18 +205,16 @@ def _(draw):
 
 
 @images.question("pixel-centre", 3, hint="The centre of pixel i lies at i + 1/2; scale that.")
-def _(draw):
-    large = draw.one_of([48, 64, 96, 120])
-    small = large // draw.one_of([2, 3, 4])
-    i = draw.integer(2, small - 2)
+def _(rng):
+    large = rng.one_of([48, 64, 96, 120])
+    small = large // rng.one_of([2, 3, 4])
+    i = rng.integer(2, small - 2)
     scale = large / small
     right = (i + 0.5) * scale - 0.5
-    return Drawn(
-        f"A row of {large} pixels is resized to {small}. At which coordinate of the old row, "
-        "counted "
-        f"so that the centre of its first pixel is 0, lies the centre of the new pixel {i} "
-        "(counted "
-        "from 0)?",
+    return Variant(
+        f"A row of {large} pixels is resized to {small}. At which coordinate "
+        "of the old row, counted so that the centre of its first pixel is "
+        f"0, lies the centre of the new pixel {i} (counted from 0)?",
         right,
         f"({i} + ½) · {large}/{small} − ½ = {right:g}.",
         {
@@ -256,13 +242,13 @@ convolution = Chapter("convolution")
 
 
 @convolution.question("one-window", 1, hint="Nine products, one below the other, and their sum.")
-def _(draw):
-    x, k = draw.array((3, 3), 0, 9), draw.array((3, 3), -2, 2)
+def _(rng):
+    x, k = rng.array((3, 3), 0, 9), rng.array((3, 3), -2, 2)
     right = int((x * k).sum())
     products = " + ".join(f"({v})" if v < 0 else f"{v}" for v in (x * k).ravel().tolist())
-    return Drawn(
-        f"The image piece\n{rows(x)}\nlies under the kernel\n{rows(k)}\n"
-        "What is the cross-correlation at this place?",
+    return Variant(
+        f"The image piece\n{rows(x)}\nlies under the kernel\n"
+        f"{rows(k)}\nWhat is the cross-correlation at this place?",
         right,
         f"Multiply cell by cell and add up: {products} = {right}.",
         {
@@ -278,14 +264,14 @@ def _(draw):
 
 
 @convolution.question("signal", 1, hint="Slide, multiply, add: one output for each place.")
-def _(draw):
-    x, k = draw.array(6, 0, 6), draw.array(3, -3, 3)
+def _(rng):
+    x, k = rng.array(6, 0, 6), rng.array(3, -3, 3)
     if 0 in k:
         return None
     right = cross_correlate(x, k)
-    return Drawn(
-        f"Cross-correlate the signal\n{rows(x)}\nwith the kernel\n{rows(k)}\nwithout padding. "
-        "Give the whole output as a list.",
+    return Variant(
+        f"Cross-correlate the signal\n{rows(x)}\nwith the kernel\n"
+        f"{rows(k)}\nwithout padding. Give the whole output as a list.",
         right,
         f"Four places: {right.tolist()}.",
         {
@@ -303,15 +289,15 @@ def _(draw):
 
 
 @convolution.question("flip", 2, hint="Turn the kernel by 180° first, then slide it.")
-def _(draw):
-    x, k = draw.array((3, 4), 0, 5), draw.array((2, 2), -3, 3)
+def _(rng):
+    x, k = rng.array((3, 4), 0, 5), rng.array((2, 2), -3, 3)
     right = convolve(x, k)
-    return Drawn(
-        f"Give the *convolution of mathematics* of\n{rows(x)}\nwith the kernel\n{rows(k)}\n"
-        "without padding, as an array.",
+    return Variant(
+        f"Give the *convolution of mathematics* of\n{rows(x)}\n"
+        f"with the kernel\n{rows(k)}\nwithout padding, as an array.",
         right,
-        f"The kernel turned by 180° is {k[::-1, ::-1].tolist()}; slid over the image it gives "
-        f"{right.tolist()}.",
+        f"The kernel turned by 180° is {k[::-1, ::-1].tolist()}; "
+        f"slid over the image it gives {right.tolist()}.",
         {
             "cross-correlation": (
                 cross_correlate(x, k),
@@ -331,13 +317,13 @@ def _(draw):
 
 
 @convolution.question("cost", 2, hint="One multiply-add for each weight at each place.")
-def _(draw):
-    h, w, k = draw.integer(20, 90), draw.integer(20, 90), draw.one_of([3, 5, 7])
+def _(rng):
+    h, w, k = rng.integer(20, 90), rng.integer(20, 90), rng.one_of([3, 5, 7])
     oh, ow = output_size(h, k), output_size(w, k)
     right = oh * ow * k * k
-    return Drawn(
-        f"A {k} × {k} kernel slides over a grey picture of {h} × {w}, without padding. How many "
-        "multiply-adds is that?",
+    return Variant(
+        f"A {k} × {k} kernel slides over a grey picture of {h} × "
+        f"{w}, without padding. How many multiply-adds is that?",
         right,
         f"{oh} · {ow} places · {k} · {k} weights = {right:,}.",
         {
@@ -356,14 +342,14 @@ def _(draw):
 
 
 @convolution.question("linear", 3, hint="The operation is linear; a bias is not part of it.")
-def _(draw):
-    p, q = draw.integer(2, 12), draw.integer(2, 12)
-    s, bias = draw.integer(2, 6), draw.integer(1, 9)
+def _(rng):
+    p, q = rng.integer(2, 12), rng.integer(2, 12)
+    s, bias = rng.integer(2, 6), rng.integer(1, 9)
     right = s * p + q + bias
-    return Drawn(
-        f"At some place a filter answers {p + bias} to image A and {q + bias} to image B; its bias "
-        f"is {bias}, and there is no activation. What does it answer there to the image "
-        f"{s} · A + B, pixel by pixel?",
+    return Variant(
+        f"At some place a filter answers {p + bias} to image A and {q + bias} "
+        f"to image B; its bias is {bias}, and there is no activation. What "
+        f"does it answer there to the image {s} · A + B, pixel by pixel?",
         right,
         f"Without the bias the answers are {p} and {q}; {s} · {p} + {q} + {bias} = {right}.",
         {
@@ -384,12 +370,12 @@ padding = Chapter("padding-and-strides", "padding")
 
 
 @padding.question("output-size", 1, hint="(n + 2p − k) / s, rounded down, plus 1.")
-def _(draw):
-    n, k, s = draw.integer(20, 240), draw.one_of([5, 7, 9, 11]), draw.integer(2, 4)
-    p = draw.integer(1, k - 2)
+def _(rng):
+    n, k, s = rng.integer(20, 240), rng.one_of([5, 7, 9, 11]), rng.integer(2, 4)
+    p = rng.integer(1, k - 2)
     right = output_size(n, k, stride=s, padding=p)
     room = n + 2 * p - k
-    return Drawn(
+    return Variant(
         f"Input {n}, kernel {k}, stride {s}, padding {p} on both sides: how large is the output?",
         right,
         f"⌊({n} + 2 · {p} − {k}) / {s}⌋ + 1 = ⌊{room / s:g}⌋ + 1 = {right}.",
@@ -410,12 +396,12 @@ def _(draw):
 
 
 @padding.question("same-or-valid", 1, hint="valid: ⌊(n − k)/s⌋ + 1; same: ⌈n/s⌉.")
-def _(draw):
-    n, k, s = draw.integer(15, 120), draw.one_of([3, 5, 7]), draw.integer(2, 4)
+def _(rng):
+    n, k, s = rng.integer(15, 120), rng.one_of([3, 5, 7]), rng.integer(2, 4)
     right = output_size(n, k, stride=s, padding="same")
-    return Drawn(
-        f"A Keras layer has `padding='same'`, kernel {k} and stride {s}. Its input has {n} rows. "
-        "How many has its output?",
+    return Variant(
+        f"A Keras layer has `padding='same'`, kernel {k} and stride "
+        f"{s}. Its input has {n} rows. How many has its output?",
         right,
         f"⌈{n} / {s}⌉ = ⌈{n / s:.3g}⌉ = {right}.",
         {
@@ -427,14 +413,13 @@ def _(draw):
 
 
 @padding.question("dilated", 2, hint="The kernel spans d (k − 1) + 1 cells.")
-def _(draw):
-    n, k, d = draw.integer(25, 120), draw.one_of([3, 4, 5]), draw.integer(2, 4)
+def _(rng):
+    n, k, d = rng.integer(25, 120), rng.one_of([3, 4, 5]), rng.integer(2, 4)
     right = output_size(n, k, dilation=d)
     span = d * (k - 1) + 1
-    return Drawn(
-        f"Kernel {k} with dilation {d} slides over {n} cells, stride 1, no padding. How large is "
-        "the "
-        "output?",
+    return Variant(
+        f"Kernel {k} with dilation {d} slides over {n} cells, "
+        "stride 1, no padding. How large is the output?",
         right,
         f"The kernel spans {d} · ({k} − 1) + 1 = {span} cells: {n} − {span} + 1 = {right}.",
         {
@@ -453,21 +438,19 @@ def _(draw):
 
 
 @padding.question("frame", 2, hint="Find how many places there must be, and what they reach over.")
-def _(draw):
-    n, k, s = draw.integer(10, 60), draw.one_of([4, 5, 6, 7]), draw.integer(1, 3)
+def _(rng):
+    n, k, s = rng.integer(10, 60), rng.one_of([4, 5, 6, 7]), rng.integer(1, 3)
     before, after = same_padding(n, k, stride=s)
     total = before + after
     keep = same_padding(n, k)
     if total % 2 == 0 or s == 1:
         return None
-    return Drawn(
-        f"How many zeros does Keras' `padding='same'` put before and after an axis of {n} cells, "
-        "for "
-        f"kernel {k} and stride {s}? Answer with a tuple (before, after).",
+    return Variant(
+        "How many zeros does Keras' `padding='same'` put before and after an axis of "
+        f"{n} cells, for kernel {k} and stride {s}? Answer with a tuple (before, after).",
         (before, after),
-        f"⌈{n}/{s}⌉ = {-(-n // s)} places reach over {(-(-n // s) - 1) * s + k} cells: {total} "
-        "zeros, "
-        "the odd one at the end.",
+        f"⌈{n}/{s}⌉ = {-(-n // s)} places reach over {(-(-n // s) - 1) * s + k} "
+        f"cells: {total} zeros, the odd one at the end.",
         {
             "odd zero at the start": ((after, before), "The odd one goes to the end."),
             "both sides alike": (
@@ -480,21 +463,20 @@ def _(draw):
 
 
 @padding.question("unread", 3, hint="What is left over at the end is (n − k) modulo s.")
-def _(draw):
-    n, k, s = draw.integer(20, 90), draw.one_of([2, 3, 4]), draw.integer(3, 6)
+def _(rng):
+    n, k, s = rng.integer(20, 90), rng.one_of([2, 3, 4]), rng.integer(3, 6)
     left = (n - k) % s
     places = output_size(n, k, stride=s)
     gaps = max(s - k, 0) * (places - 1)
     right = left + gaps
     if s <= k or left == 0:
         return None
-    return Drawn(
-        f"A kernel of {k} moves over {n} cells with stride {s}, without padding. How many cells "
-        "does "
-        "no window read?",
+    return Variant(
+        f"A kernel of {k} moves over {n} cells with stride {s}, "
+        "without padding. How many cells does no window read?",
         right,
-        f"{places} windows read {places * k} cells; {gaps} lie in "
-        f"gaps, {left} are left over at the end.",
+        f"{places} windows read {places * k} cells; {gaps} "
+        f"lie in gaps, {left} are left over at the end.",
         {
             "gaps forgotten": (left, "The stride is larger than the kernel: there are gaps too."),
             "end forgotten": (gaps, "Some cells are left over at the end as well."),
@@ -513,10 +495,10 @@ channels = Chapter("channels")
 
 
 @channels.question("count", 1, hint="A filter has one kernel for each channel, and one bias.")
-def _(draw):
-    k, c, f = draw.one_of([3, 5, 7]), draw.integer(2, 32), draw.integer(4, 64)
+def _(rng):
+    k, c, f = rng.one_of([3, 5, 7]), rng.integer(2, 32), rng.integer(4, 64)
     right = conv_parameters(k, c, f)
-    return Drawn(
+    return Variant(
         f"How many parameters has `Conv2D({f}, {k})` on an input of {c} channels?",
         right,
         f"{f} · ({c} · {k} · {k} + 1) = {right:,}.",
@@ -537,13 +519,13 @@ def _(draw):
 
 
 @channels.question("output-shape", 1, hint="Filters become the channels of the output.")
-def _(draw):
-    h, w, c, f, k = (draw.integer(20, 60), draw.integer(20, 60), draw.integer(2, 8),
-                     draw.integer(9, 32), draw.one_of([3, 5]))  # fmt: skip
+def _(rng):
+    h, w, c, f, k = (rng.integer(20, 60), rng.integer(20, 60), rng.integer(2, 8),
+                     rng.integer(9, 32), rng.one_of([3, 5]))  # fmt: skip
     oh, ow = output_size(h, k), output_size(w, k)
-    return Drawn(
-        f"An image of shape ({h}, {w}, {c}) goes through `Conv2D({f}, {k})`, `valid`, stride 1. "
-        "Which shape comes out?",
+    return Variant(
+        f"An image of shape ({h}, {w}, {c}) goes through `Conv2D({f}, "
+        f"{k})`, `valid`, stride 1. Which shape comes out?",
         (oh, ow, f),
         f"({h} − {k} + 1, {w} − {k} + 1, {f}) = {(oh, ow, f)}.",
         {
@@ -560,15 +542,15 @@ def _(draw):
 
 
 @channels.question("two-channels", 2, hint="One kernel for each channel; add the answers; bias.")
-def _(draw):
-    x, k = draw.array((2, 2, 2), 0, 6), draw.array((2, 2, 2), -3, 3)
-    bias = draw.integer(1, 9)
+def _(rng):
+    x, k = rng.array((2, 2, 2), 0, 6), rng.array((2, 2, 2), -3, 3)
+    bias = rng.integer(1, 9)
     parts = [int((x[i] * k[i]).sum()) for i in (0, 1)]
     right = sum(parts) + bias
-    return Drawn(
-        f"Two channels lie under a filter's window:\n{rows(x[0])}\nand\n{rows(x[1])}\nIts two "
-        f"kernels are\n{rows(k[0])}\nand\n{rows(k[1])}\nand its bias is {bias}. What does it "
-        "answer?",
+    return Variant(
+        f"Two channels lie under a filter's window:\n{rows(x[0])}\n"
+        f"and\n{rows(x[1])}\nIts two kernels are\n{rows(k[0])}\nand\n"
+        f"{rows(k[1])}\nand its bias is {bias}. What does it answer?",
         right,
         f"{parts[0]} + {parts[1]} + {bias} = {right}.",
         {
@@ -585,12 +567,12 @@ def _(draw):
 
 
 @channels.question("separable", 2, hint="One k × k kernel for each channel, then 1 × 1 filters.")
-def _(draw):
-    k, c, f = draw.one_of([3, 5]), draw.integer(4, 48), draw.integer(8, 96)
+def _(rng):
+    k, c, f = rng.one_of([3, 5]), rng.integer(4, 48), rng.integer(8, 96)
     right = c * k * k + f * (c + 1)
-    return Drawn(
-        f"How many parameters has `SeparableConv2D({f}, {k})` on {c} channels? (Keras gives it one "
-        "bias for each filter, none between its two parts.)",
+    return Variant(
+        f"How many parameters has `SeparableConv2D({f}, {k})` on {c} channels? "
+        "(Keras gives it one bias for each filter, none between its two parts.)",
         right,
         f"{c} · {k} · {k} + {f} · ({c} + 1) = {right:,}, instead of {conv_parameters(k, c, f):,}.",
         {
@@ -609,14 +591,14 @@ def _(draw):
 
 
 @channels.question("volume", 3, hint="A kernel has k³ weights for each channel.")
-def _(draw):
-    k, c, f = draw.one_of([3, 5]), draw.integer(2, 6), draw.integer(4, 24)
-    d, h, w = (draw.integer(8, 24) for _ in range(3))
+def _(rng):
+    k, c, f = rng.one_of([3, 5]), rng.integer(2, 6), rng.integer(4, 24)
+    d, h, w = (rng.integer(8, 24) for _ in range(3))
     od, oh, ow = (output_size(n, k) for n in (d, h, w))
     right = od * oh * ow * f * c * k**3
-    return Drawn(
-        f"`Conv3D({f}, {k})` reads a video of shape ({d}, {h}, {w}, {c}), `valid`. How many "
-        "multiply-adds does it take?",
+    return Variant(
+        f"`Conv3D({f}, {k})` reads a video of shape ({d}, {h}, "
+        f"{w}, {c}), `valid`. How many multiply-adds does it take?",
         right,
         f"{od} · {oh} · {ow} places · {f} filters · {c} · {k}³ weights = {right:,}.",
         {
@@ -640,10 +622,10 @@ pooling = Chapter("pooling")
 
 
 @pooling.question("max", 1, hint="The largest number of each window; windows touch.")
-def _(draw):
-    x = draw.array((4, 4), 0, 9)
+def _(rng):
+    x = rng.array((4, 4), 0, 9)
     right = max_pool(x, 2)
-    return Drawn(
+    return Variant(
         f"Max-pool\n{rows(x)}\nwith windows of 2 × 2. Give the result as an array.",
         right,
         f"The maxima of the four windows: {right.tolist()}.",
@@ -660,15 +642,15 @@ def _(draw):
 
 
 @pooling.question("lost-cells", 1, hint="Whole windows only: ⌊n/2⌋ along an axis.")
-def _(draw):
-    n, w = draw.integer(9, 60), draw.one_of([2, 3, 4])
+def _(rng):
+    n, w = rng.integer(9, 60), rng.one_of([2, 3, 4])
     kept = n // w * w
     right = n * n - kept * kept
     if n == kept:
         return None
-    return Drawn(
-        f"A map of {n} × {n} is pooled with windows of {w} × {w} that touch, without padding. How "
-        "many of its cells are in no window?",
+    return Variant(
+        f"A map of {n} × {n} is pooled with windows of {w} × {w} that "
+        "touch, without padding. How many of its cells are in no window?",
         right,
         f"{n // w} windows cover {kept} cells of an axis: {n}² − {kept}² = {right}.",
         {
@@ -687,14 +669,14 @@ def _(draw):
 
 
 @pooling.question("size", 2, hint="The formula of the convolution holds, with the window as k.")
-def _(draw):
-    n, w, s = draw.integer(20, 120), draw.one_of([3, 4, 5]), draw.one_of([2, 3])
+def _(rng):
+    n, w, s = rng.integer(20, 120), rng.one_of([3, 4, 5]), rng.one_of([2, 3])
     right = output_size(n, w, stride=s)
     if (n - w) % s == 0:
         return None
-    return Drawn(
-        f"`MaxPooling2D({w}, strides={s})` reads maps of {n} × {n}, `valid`. How long is a side of "
-        "what comes out?",
+    return Variant(
+        f"`MaxPooling2D({w}, strides={s})` reads maps of {n} × "
+        f"{n}, `valid`. How long is a side of what comes out?",
         right,
         f"⌊({n} − {w}) / {s}⌋ + 1 = {right}.",
         {
@@ -707,13 +689,13 @@ def _(draw):
 
 
 @pooling.question("gradient", 2, hint="A maximum hands its gradient to the winner alone.")
-def _(draw):
-    x = np.array(draw.shuffled(range(1, 10)))[:4].reshape(2, 2)
-    g = draw.integer(2, 9) * 4
+def _(rng):
+    x = np.array(rng.shuffled(range(1, 10)))[:4].reshape(2, 2)
+    g = rng.integer(2, 9) * 4
     right = np.where(x == x.max(), g, 0)
-    return Drawn(
-        f"The window\n{rows(x)}\nwas max-pooled to {x.max()}, and the gradient that comes back for "
-        f"it is {g}. Which gradients do the four cells get? Answer with an array.",
+    return Variant(
+        f"The window\n{rows(x)}\nwas max-pooled to {x.max()}, and the gradient that comes "
+        f"back for it is {g}. Which gradients do the four cells get? Answer with an array.",
         right,
         f"The winner, {x.max()}, gets {g}; the others could change a little without any effect.",
         {
@@ -729,14 +711,13 @@ def _(draw):
 
 
 @pooling.question("global", 3, hint="Flattening hands on every place, an average none.")
-def _(draw):
-    side, c, n = draw.integer(4, 14), 8 * draw.integer(2, 16), draw.integer(10, 60)
+def _(rng):
+    side, c, n = rng.integer(4, 14), 8 * rng.integer(2, 16), rng.integer(10, 60)
     flat, pooled = dense_parameters(side * side * c, n), dense_parameters(c, n)
-    return Drawn(
-        f"Maps of shape ({side}, {side}, {c}) are flattened and read by a dense layer of {n} "
-        "neurons. "
-        "How many parameters does the network save if `GlobalAveragePooling2D` takes the place of "
-        "the flattening?",
+    return Variant(
+        f"Maps of shape ({side}, {side}, {c}) are flattened and read by a "
+        f"dense layer of {n} neurons. How many parameters does the network "
+        "save if `GlobalAveragePooling2D` takes the place of the flattening?",
         flat - pooled,
         f"{flat:,} − {pooled:,} = {flat - pooled:,}: the biases are the same.",
         {
@@ -757,10 +738,10 @@ counting = Chapter("counting-parameters", "counting")
 
 
 @counting.question("dense", 1, hint="n (m + 1): every neuron, its weights and its bias.")
-def _(draw):
-    m, n = draw.integer(50, 900), draw.integer(10, 300)
+def _(rng):
+    m, n = rng.integer(50, 900), rng.integer(10, 300)
     right = dense_parameters(m, n)
-    return Drawn(
+    return Variant(
         f"`Dense({n})` reads {m} numbers. How many parameters has it?",
         right,
         f"{n} · ({m} + 1) = {right:,}.",
@@ -773,15 +754,14 @@ def _(draw):
 
 
 @counting.question("batch-norm", 1, hint="Four numbers for each channel; two are trained.")
-def _(draw):
-    c, h = 4 * draw.integer(2, 40), draw.integer(6, 40)
-    return Drawn(
-        f"`BatchNormalization` follows maps of shape ({h}, {h}, {c}). How many of its parameters "
-        "are "
-        "*trained*?",
+def _(rng):
+    c, h = 4 * rng.integer(2, 40), rng.integer(6, 40)
+    return Variant(
+        f"`BatchNormalization` follows maps of shape ({h}, "
+        f"{h}, {c}). How many of its parameters are *trained*?",
         2 * c,
-        f"A scale and a shift for each of {c} channels: {2 * c}; the running mean and variance are "
-        "counted, but not trained.",
+        f"A scale and a shift for each of {c} channels: {2 * c}; the "
+        "running mean and variance are counted, but not trained.",
         {
             "all of them": (4 * c, "Two of the four, mean and variance, are not trained."),
             "one for each channel": (c, "There are a scale and a shift for each channel."),
@@ -792,14 +772,13 @@ def _(draw):
 
 
 @counting.question("flattened", 2, hint="Follow the sizes to the flattening, then n (m + 1).")
-def _(draw):
-    n, f, u = 2 * draw.integer(12, 32), draw.integer(8, 32), draw.integer(20, 128)
+def _(rng):
+    n, f, u = 2 * rng.integer(12, 32), rng.integer(8, 32), rng.integer(20, 128)
     side = output_size(output_size(n, 3), 2, stride=2)
     right = dense_parameters(side * side * f, u)
-    return Drawn(
+    return Variant(
         f"A grey picture of {n} × {n} goes through `Conv2D({f}, 3)`, `MaxPooling2D(2)`, "
-        "`Flatten()` "
-        f"and `Dense({u})`. How many parameters has the *dense* layer?",
+        f"`Flatten()` and `Dense({u})`. How many parameters has the *dense* layer?",
         right,
         f"Sides {n} → {n - 2} → {side}; {u} · ({side} · {side} · {f} + 1) = {right:,}.",
         {
@@ -822,16 +801,15 @@ def _(draw):
 
 
 @counting.question("training-memory", 2, hint="Weight, gradient and two averages, 4 bytes each.")
-def _(draw):
-    p = 1000 * draw.integer(100, 9000)
+def _(rng):
+    p = 1000 * rng.integer(100, 9000)
     right = 16 * p / 1e6
-    return Drawn(
-        f"A network has {p:,} parameters, all trained with Adam in float32. How many MB (10⁶ "
-        "bytes) "
-        "do weights, gradients and Adam's averages take together?",
+    return Variant(
+        f"A network has {p:,} parameters, all trained with Adam in float32. How many "
+        "MB (10⁶ bytes) do weights, gradients and Adam's averages take together?",
         right,
-        f"4 numbers of 4 bytes for each parameter: {right:,.1f} MB, and the activations come on "
-        "top.",
+        "4 numbers of 4 bytes for each parameter: "
+        f"{right:,.1f} MB, and the activations come on top.",
         {
             "weights only": (right / 4, "Gradients and two averages come on top."),
             "three numbers for each": (
@@ -845,16 +823,16 @@ def _(draw):
 
 
 @counting.question("adds-per-parameter", 3, hint="Shared weights are used once at each place.")
-def _(draw):
-    n, c, f = draw.integer(12, 60), draw.integer(2, 16), draw.integer(8, 32)
-    k = draw.one_of([3, 5])
+def _(rng):
+    n, c, f = rng.integer(12, 60), rng.integer(2, 16), rng.integer(8, 32)
+    k = rng.one_of([3, 5])
     places = output_size(n, k) ** 2
-    return Drawn(
-        f"`Conv2D({f}, {k})`, `valid`, reads a picture of {n} × {n} with {c} channels. How many "
-        "multiply-adds does it make for each of its *weights* (biases left out)?",
+    return Variant(
+        f"`Conv2D({f}, {k})`, `valid`, reads a picture of {n} × {n} with {c} channels. "
+        "How many multiply-adds does it make for each of its *weights* (biases left out)?",
         places,
-        f"Each weight is used once at each of {n - k + 1}² = {places} places, whatever the "
-        "channels.",
+        f"Each weight is used once at each of {n - k + 1}² "
+        f"= {places} places, whatever the channels.",
         {
             "one": (1, "That is a dense layer; here a weight serves every place."),
             "same, not valid": (n * n, "Without padding there are fewer places."),
@@ -871,15 +849,14 @@ architecture = Chapter("architecture")
 
 
 @architecture.question("pyramid", 1, hint="Each pooling halves the side; same keeps it.")
-def _(draw):
-    blocks, f = draw.integer(2, 4), draw.one_of([8, 16, 32])
-    n = 2**blocks * draw.integer(3, 14)
+def _(rng):
+    blocks, f = rng.integer(2, 4), rng.one_of([8, 16, 32])
+    n = 2**blocks * rng.integer(3, 14)
     side, last = n // 2**blocks, f * 2 ** (blocks - 1)
-    return Drawn(
-        f"{blocks} blocks of `Conv2D(…, 3, padding='same')` and `MaxPooling2D(2)` read an image of "
-        f"({n}, {n}, 3). The first has {f} filters, each later one twice as many. Which shape "
-        "comes "
-        "out?",
+    return Variant(
+        f"{blocks} blocks of `Conv2D(…, 3, padding='same')` and "
+        f"`MaxPooling2D(2)` read an image of ({n}, {n}, 3). The first has "
+        f"{f} filters, each later one twice as many. Which shape comes out?",
         (side, side, last),
         f"{n} / 2^{blocks} = {side}; {f} · 2^{blocks - 1} = {last}.",
         {
@@ -900,10 +877,10 @@ def _(draw):
 @architecture.question(
     "receptive-field", 2, hint="Each layer adds (k − 1) times the strides so far."
 )
-def _(draw):
+def _(rng):
     layers, text = [], []
-    for _ in range(draw.integer(2, 3)):
-        k = draw.one_of([3, 5, 7])
+    for _ in range(rng.integer(2, 3)):
+        k = rng.one_of([3, 5, 7])
         layers += [(k, 1), (2, 2)]
         text += [f"a convolution of {k}", "a pooling of 2 with stride 2"]
     right = receptive_field(layers)
@@ -913,9 +890,9 @@ def _(draw):
     for k, s in layers:
         step *= s
         late += (k - 1) * step
-    return Drawn(
-        f"How many pixels along one axis does a neuron see after {', '.join(text)}? (Convolutions "
-        "have stride 1.)",
+    return Variant(
+        "How many pixels along one axis does a neuron see "
+        f"after {', '.join(text)}? (Convolutions have stride 1.)",
         right,
         f"Each layer adds (k − 1) times the product of the strides before it: {right}.",
         {
@@ -934,15 +911,15 @@ def _(draw):
 
 
 @architecture.question("two-small", 1, hint="Two layers of k × k, C to C, against one of 2k − 1.")
-def _(draw):
-    c = 8 * draw.integer(1, 16)
-    k = draw.one_of([5, 7, 9])
+def _(rng):
+    c = 8 * rng.integer(1, 16)
+    k = rng.one_of([5, 7, 9])
     count = (k - 1) // 2
     small, large = conv_parameters(3, c, c, bias=False), conv_parameters(k, c, c, bias=False)
     right = 1 - count * small / large
-    return Drawn(
-        f"{count} layers of 3 × 3 take the place of one of {k} × {k}; all have {c} channels in and "
-        "out. Which share of the weights is saved (biases left out)? Give a share in 0 … 1.",
+    return Variant(
+        f"{count} layers of 3 × 3 take the place of one of {k} × {k}; all have {c} channels in "
+        "and out. Which share of the weights is saved (biases left out)? Give a share in 0 … 1.",
         right,
         f"1 − {count} · 9 / {k * k} = {right:.3f}: the channels cancel.",
         {
@@ -960,14 +937,13 @@ def _(draw):
 
 
 @architecture.question("softmax", 2, hint="e to the score, divided by the sum of all of them.")
-def _(draw):
-    z = [draw.integer(0, 3) + 0.5 * draw.integer(0, 1) for _ in range(3)]
+def _(rng):
+    z = [rng.integer(0, 3) + 0.5 * rng.integer(0, 1) for _ in range(3)]
     e = np.exp(z)
     right = float(e[0] / e.sum())
-    return Drawn(
-        f"A network's scores are {z[0]}, {z[1]} and {z[2]}. Which probability does softmax give "
-        "the "
-        "first class?",
+    return Variant(
+        f"A network's scores are {z[0]}, {z[1]} and {z[2]}. "
+        "Which probability does softmax give the first class?",
         right,
         f"e^{z[0]} / (e^{z[0]} + e^{z[1]} + e^{z[2]}) = {right:.3f}.",
         {
@@ -989,12 +965,12 @@ def _(draw):
 @architecture.question(
     "dropout", 3, hint="Keras scales what is left, in training, by 1/(1 − rate)."
 )
-def _(draw):
-    rate, value = draw.one_of([0.2, 0.25, 0.4, 0.5, 0.6]), draw.integer(2, 30)
+def _(rng):
+    rate, value = rng.one_of([0.2, 0.25, 0.4, 0.5, 0.6]), rng.integer(2, 30)
     right = value / (1 - rate)
-    return Drawn(
-        f"A Keras `Dropout({rate})` reads the value {value} in *training* and keeps it. What comes "
-        "out?",
+    return Variant(
+        f"A Keras `Dropout({rate})` reads the value {value} "
+        "in *training* and keeps it. What comes out?",
         float(right),
         f"{value} / (1 − {rate}) = {right:g}, so that the mean stays {value}.",
         {

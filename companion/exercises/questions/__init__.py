@@ -1,0 +1,1 @@
+"""The questions themselves, a file for each part of the book: content, not machinery."""
