@@ -1,6 +1,7 @@
 """Files that are whole or absent, and unknown names refused: what all rooms stand on."""
 
 import contextlib
+import io
 import os
 from difflib import get_close_matches
 from pathlib import Path
@@ -65,6 +66,53 @@ def write_text(path, text):
     """
     with whole(path) as part:
         part.write_text(text, encoding="utf-8", newline="")
+
+
+def read_arrays(path):
+    """Read all arrays of an ``.npz`` file, each checked by its checksum.
+
+    Parameters
+    ----------
+    path : path-like
+        As `numpy.savez` writes it.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        In the file's order.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened or read now.
+    ValueError
+        If it is damaged.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> path = Path(tempfile.mkdtemp(), "counts.npz")
+    >>> with whole(path) as part:
+    ...     np.savez(part, frames=np.arange(3))
+    >>> read_arrays(path)
+    {'frames': array([0, 1, 2])}
+    """
+    import numpy as np
+
+    # Whatever goes wrong once the bytes are here is damage, and not a disk or a permission.
+    content = io.BytesIO(Path(path).read_bytes())
+    try:
+        with np.load(content, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file}
+        if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+            raise ValueError(f"{strange[0]} is no array")
+    except Exception as error:  # NumPy, zipfile and zlib raise a dozen kinds
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(
+            f"{path} is damaged ({reason}): copy back a whole one, or delete it to do without"
+        ) from error
+    return arrays
 
 
 def known(argument, value, names):

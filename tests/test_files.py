@@ -1,5 +1,6 @@
 """Files are whole or absent, whatever happens while they are written."""
 
+import numpy as np
 import pytest
 
 from companion import files
@@ -49,3 +50,48 @@ def test_a_name_without_a_neighbour_gets_no_hint():
     with pytest.raises(ValueError, match=r"recipe must be one of 24x24-L, got 'zebra'$"):
         files.known("recipe", "zebra", ["24x24-L"])
     assert files.known("recipe", "24x24-L", ["24x24-L"]) == "24x24-L"
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_every_damaged_byte_is_noticed_or_without_effect(tmp_path, save):
+    path = tmp_path / "answers.npz"
+    held = {"rows": np.arange(40), "said": np.array("seven words about what these numbers mean")}
+    save(path, **held)
+    content = path.read_bytes()
+    kinds = set()
+    for place in range(len(content)):
+        for flip in (0x01, 0xFF):
+            path.write_bytes(
+                content[:place] + bytes([content[place] ^ flip]) + content[place + 1 :]
+            )
+            try:
+                found = files.read_arrays(path)
+            except ValueError as error:
+                assert str(error).startswith(f"{path} is damaged (")
+                assert "\n" not in str(error)
+                kinds.add(type(error.__cause__))
+            else:  # a date or a name, or the archive's list is cut short
+                for name, array in found.items():
+                    if name in held:
+                        np.testing.assert_array_equal(array, held[name])
+    assert len(kinds) > 4  # ValueError alone would not do
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"\x93NUMPY\x01\x00"])
+def test_what_is_no_archive_is_damaged(tmp_path, content):
+    path = tmp_path / "answers.npz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"answers\.npz is damaged"):
+        files.read_arrays(path)
+
+
+def test_a_file_that_cannot_be_opened_is_not_called_damaged(tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError):
+        files.read_arrays(tmp_path / "none.npz")
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(files.Path, "read_bytes", refuse)
+    with pytest.raises(PermissionError):
+        files.read_arrays(tmp_path / "answers.npz")
