@@ -26,6 +26,23 @@ def digit():
     }
 
 
+def photograph():
+    """Return a photograph of 320 × 240 grey pixels, as JPEG.
+
+    It is scikit-image's *camera* (Lav Varshney, CC0), of which the man and his camera are kept.
+    """
+    import io
+    from importlib.resources import files
+
+    from PIL import Image
+
+    with Image.open(files("skimage") / "data" / "camera.png") as picture:
+        small = picture.convert("L").crop((0, 20, 512, 404)).resize((320, 240))
+    held = io.BytesIO()
+    small.save(held, "JPEG", quality=70, optimize=True)
+    return {"label": "a photograph", "jpeg": text(held.getvalue())}
+
+
 def digit_reader():
     """Tell of the trained network of *MNIST: the 42,358-parameter network*; give digits to show it.
 

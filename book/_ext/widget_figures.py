@@ -44,6 +44,41 @@ def convolution():
     return figure
 
 
+def filter():
+    """Show a photograph, and what three kernels make of it."""
+    import base64
+    import io
+
+    import matplotlib.pyplot as plt
+    import numpy as np
+    import widget_data
+    from PIL import Image
+
+    from companion.arithmetic import cross_correlate
+
+    jpeg = base64.b64decode(widget_data.photograph()["jpeg"])
+    photograph = np.asarray(Image.open(io.BytesIO(jpeg)), dtype=float)[::2, ::2]
+    kernels = {
+        "Sobel x": [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]],
+        "Laplacian": [[0, 1, 0], [1, -4, 1], [0, 1, 0]],
+        "blur": np.full((3, 3), 1 / 9),
+    }
+    figure, axes = plt.subplots(1, 4, figsize=(8, 1.8), layout="constrained")
+    axes[0].imshow(photograph, cmap="gray")
+    axes[0].set_xlabel("photograph")
+    for ax, (name, kernel) in zip(axes[1:], kernels.items(), strict=True):
+        output = cross_correlate(photograph, np.array(kernel))
+        peak = np.abs(output).max()
+        if output.min() < 0:
+            ax.imshow(output, cmap="PuOr_r", vmin=-0.5 * peak, vmax=0.5 * peak)
+        else:
+            ax.imshow(output, cmap="gray")
+        ax.set_xlabel(name)
+    for ax in axes:
+        ax.set(xticks=[], yticks=[])
+    return figure
+
+
 def padding():
     """Show which pixels the outputs read for input 4, kernel 3, padding 1, stride 2."""
     import matplotlib.pyplot as plt

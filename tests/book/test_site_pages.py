@@ -7,6 +7,7 @@ file, as a reader without network opens it, and all that can be asked of it is a
 import functools
 import gzip
 import json
+import re
 import subprocess
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -148,14 +149,13 @@ def test_every_page_is_valid_html(page_tools):
 
 WIDGETS = {
     page: name
-    for page in CHAPTERS
-    for name in ("convolution", "padding", "channels", "pooling", "network", "classify")
-    if f"{{widget}} {name}\n" in (ROOT / f"{page}.md").read_text()
+    for page in PAGES
+    for name in re.findall(r"^```\{widget\} (\w+)$", (ROOT / f"{page}.md").read_text(), re.M)
 }
 
 
 def test_every_widget_is_walked_with_the_tab_key_and_left_again(chromium):
-    assert len(WIDGETS) == 6
+    assert len(WIDGETS) == 7
     tab = chromium.new_page(viewport={"width": 1000, "height": 800}, reduced_motion="reduce")
     tab.add_init_script(path=LOOKS)
     for page, name in WIDGETS.items():

@@ -33,6 +33,8 @@ def test_a_page_looks_as_accepted(chromium, width):
     for name, last in HEADS.items():
         tab.goto((SITE / f"{name}.html").as_uri(), wait_until="load")
         pictures.steady(tab)
+        if name == "index":  # the widget's photograph is decoded behind the page
+            tab.wait_for_selector("figcaption:has-text('320 × 240')")
         tab.evaluate(STABLE)
         box = tab.locator(f"article {last}").first.bounding_box()
         clip = {"x": 0, "y": 0, "width": width, "height": round(box["y"] + box["height"]) + 8}

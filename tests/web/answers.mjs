@@ -2,9 +2,21 @@
 import { readFileSync } from "node:fs";
 
 import * as digits from "../../book/web/digit-model.js";
+import * as filters from "../../book/web/filter-model.js";
 import * as networks from "../../book/web/network-model.js";
 
 const ANSWERS = {
+  filters: (questions) =>
+    questions.map(({ picture, kernel, options }) => {
+      const [height, width] = [picture.length, picture[0].length];
+      const map = { data: Float32Array.from(picture.flat()), width, height };
+      const output = filters.correlate(map, kernel, options);
+      const places = [[0, 0], [output.height - 1, output.width - 1]];
+      const corners = places.map((at) => filters.cornerOf(map, kernel.length, at, options));
+      const middle = (kernel.length - 1) / 2;
+      const back = corners.map(([i, j]) => filters.outputAt(map, kernel.length, [i + middle, j + middle], options));
+      return { ...output, data: [...output.data], corners, places, back, rectified: [...filters.rectify(output).data] };
+    }),
   presets: () => Object.fromEntries(Object.entries(networks.PRESETS).map(([k, v]) => [k, v.text])),
   networks: (texts) =>
     texts.map((text) => {

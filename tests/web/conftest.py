@@ -12,6 +12,7 @@ import pytest
 WEB = Path(__file__).resolve().parent
 # Each with the data that its chapter gives it.
 WIDGETS = {
+    "filter": "photograph",
     "convolution": "digit",
     "padding": "",
     "channels": "",
@@ -88,3 +89,32 @@ def widget_site(tmp_path_factory):
     out = folder / "html"
     Sphinx(source, None, out, folder / "trees", "html", settings, status=None).build()
     return out
+
+
+@pytest.fixture
+def visit(chromium, widget_site):
+    """Give a function that opens a widget's page, and watch what the page says and asks for."""
+    contexts, complaints = [], []
+
+    def open_page(name, **settings):
+        contexts.append(
+            chromium.new_context(**{"viewport": {"width": 1000, "height": 900}} | settings)
+        )
+        page = contexts[-1].new_page()
+        page.on(
+            "console",
+            lambda said: said.type in ("error", "warning") and complaints.append(said.text),
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "request",
+            lambda asked: asked.url.startswith(("file:", "data:")) or complaints.append(asked.url),
+        )
+        page.goto((widget_site / f"{name}.html").as_uri())
+        page.wait_for_selector(f"kc-{name}.kc-ready")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []

@@ -14,35 +14,6 @@ SLIDE = [[5, 2, 1, 3, 5], [4, 3, 2, 3, 4], [0, 2, 1, 2, 2], [3, 3, 2, 3, 2], [2,
 CROSS = [[1, 0, 1], [0, 1, 0], [1, 0, 1]]
 
 
-@pytest.fixture
-def visit(chromium, widget_site):
-    """Give a function that opens a widget's page, and watch what the page says and asks for."""
-    contexts, complaints = [], []
-
-    def open_page(name, **settings):
-        contexts.append(
-            chromium.new_context(**{"viewport": {"width": 1000, "height": 900}} | settings)
-        )
-        page = contexts[-1].new_page()
-        page.on(
-            "console",
-            lambda said: said.type in ("error", "warning") and complaints.append(said.text),
-        )
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "request",
-            lambda asked: asked.url.startswith(("file:", "data:")) or complaints.append(asked.url),
-        )
-        page.goto((widget_site / f"{name}.html").as_uri())
-        page.wait_for_selector(f"kc-{name}.kc-ready")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
 def grid(page, name, role="grid"):
     return page.get_by_role(role, name=name)
 
