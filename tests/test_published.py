@@ -13,7 +13,8 @@ from companion.training.intervals import wilson_interval
 PUBLISHED = Path(__file__).resolve().parents[1] / "published"
 ALL = sorted(PUBLISHED.glob("*/*.json"))
 SWEEP = [path for path in ALL if path.parent.name == "sweep"]
-REPORTS = [path for path in ALL if path not in SWEEP]
+CLOSED = [path for path in ALL if path.parent.name in ("augmentation", "grid")]
+REPORTS = [path for path in ALL if path not in SWEEP + CLOSED]
 PREDICTIONS = sorted(PUBLISHED.glob("*/*.npz"))
 TEST_IMAGES = {"mnist": 10_000, "gtsrb": 12_630}
 
@@ -67,6 +68,21 @@ def test_the_sweep_is_a_whole_grid_of_real_images_with_the_test_opened_once():
         assert len(report.test_openings) == 1
     assert len({r.data["scale"] for r in reports}) == 1
     assert len({s["epochs"] for s in settings}) == 1
+
+
+def test_the_grids_on_all_frames_are_whole_and_left_the_test_set_closed():
+    seeds = {}
+    for path in CLOSED:
+        report = runs.read_report(path)
+        assert report.status == "finished"
+        assert (report.data["origin"], report.data["scale"]) == ("official", 1.0)
+        assert report.test is None
+        assert report.test_openings == []
+        cell = (path.parent.name, path.stem.rpartition("_")[0])
+        seeds.setdefault(cell, set()).add(report.seed)
+    assert len(seeds) == 6 + 8
+    for (folder, _), found in seeds.items():
+        assert found == set(range(8 if folder == "augmentation" else 3))
 
 
 @pytest.mark.parametrize("path", PREDICTIONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
