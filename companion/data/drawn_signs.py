@@ -95,8 +95,6 @@ def outline(class_id):
 def draw(class_id, size=256, *, weight=1.0, zoom=1.0):
     """Draw one sign, from the front, without light or wear.
 
-    Taught in the chapter *GTSRB 1: the data, and cooking it*.
-
     Parameters
     ----------
     class_id : int

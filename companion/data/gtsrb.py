@@ -137,8 +137,6 @@ _AGAIN = "unpack the archive again, or run `companion fetch gtsrb` into an empty
 class Archive:
     """Hold the table of an archive of traffic signs, and decode its images.
 
-    Taught in the chapter *GTSRB 1: the data, and cooking it*.
-
     Parameters
     ----------
     root : pathlib.Path
@@ -261,8 +259,6 @@ def read_archive(root):
     51,839 images of the official archive takes a second or two. All 43 class folders must be
     there, and each CSV file must list exactly the images beside it. The test set may be absent
     as a whole.
-
-    Taught in the chapter *GTSRB 1: the data, and cooking it*.
 
     Parameters
     ----------

@@ -130,8 +130,6 @@ def read_archive(root):
 def read_images(root, split):
     """Read the images of one split.
 
-    Taught in the chapter *MNIST: a dense baseline*.
-
     Parameters
     ----------
     root : str or path
@@ -163,8 +161,6 @@ def read_images(root, split):
 
 def read_labels(root, split):
     """Read the digits that the images of one split show.
-
-    Taught in the chapter *MNIST: a dense baseline*.
 
     Parameters
     ----------

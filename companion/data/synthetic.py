@@ -47,8 +47,6 @@ def write_archive(root, *, scale=1.0, seed=0):
     sign. Each class has at least 2 tracks and 2 test images. The same arguments give the same
     bytes; a larger scale holds the training tracks of a smaller one under the same names.
 
-    Taught in the chapter *GTSRB 1: the data, and cooking it*.
-
     Parameters
     ----------
     root : str or path

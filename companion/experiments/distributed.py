@@ -1,7 +1,7 @@
 """One network trained by several processes together, each on its own part of every batch.
 
 ``srun python -m companion.experiments.distributed mnist-cnn runs/two`` in a Slurm job; the
-processes find each other. Taught in the chapter *GTSRB 6: as a batch job, on a cluster*.
+processes find each other. A job file of ``hpc/slurm`` does this.
 """
 
 import csv

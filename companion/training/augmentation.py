@@ -396,8 +396,6 @@ class RandomLight(_Random):
 class RandomColour(_Random):
     """Change the colours of each image at random: how strong they are, and in what light.
 
-    Taught in the chapter *How far one can go*.
-
     Parameters
     ----------
     saturation, tint : float
@@ -441,8 +439,6 @@ class RandomColour(_Random):
 @keras.saving.register_keras_serializable("companion")
 class RandomShade(_Random):
     """Make each image brighter towards one side, and darker towards the other, at random.
-
-    Taught in the chapter *How far one can go*.
 
     Parameters
     ----------

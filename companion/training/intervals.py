@@ -13,7 +13,7 @@ def wilson_interval(correct, total, *, confidence=0.95):
     """Give the Wilson score interval of a proportion.
 
     It supposes `total` independent trials. Frames of one track are not independent: see
-    `group_bootstrap_interval`. Taught in the chapter *GTSRB 2: a first network for traffic signs*.
+    `group_bootstrap_interval`. Taught in the chapter *The concepts assumed*.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def seeds_interval(values, groups, *, confidence=0.95, resamples=4000, seed=0):
     Where each seed holds out tracks of its own the interval is too wide rather than too narrow,
     as tracks then vary in both draws; where seeds differ far more than tracks do, three of them
     are too few for any bootstrap, and it holds the truth less often than it says. Taught in
-    the chapter *GTSRB 5: many models, many data sets*.
+    the chapter *GTSRB 7: reports*.
 
     Parameters
     ----------
@@ -224,8 +224,8 @@ def difference_interval(right_a, right_b, groups=None, *, confidence=0.95, resam
 
     Both networks answer the *same* images, so each draw takes both answers of an image, or of
     a track, together: what is hard for both cancels out, and the interval is narrower than
-    those of the two accuracies let expect. Taught in the chapter *GTSRB 5: many models, many
-    data sets*.
+    those of the two accuracies let expect. Taught in the
+    chapter *GTSRB 7: reports*.
 
     Parameters
     ----------
@@ -294,7 +294,7 @@ def mcnemar(right_a, right_b):
 
     It takes images for independent of each other. Frames of one track are not: its p is too
     small for them, and `difference_interval` over tracks is the honest answer. Taught in the
-    chapter *MNIST: the 42,358-parameter network*.
+    chapter *GTSRB 7: reports*.
 
     Parameters
     ----------
