@@ -1,14 +1,14 @@
 """A run's answers to its validation images, kept to compare runs with."""
 
-import os
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from companion.experiments import runs
+from companion import files
+
+PREDICTIONS = "predictions.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,21 +82,22 @@ def read(path):
     FileNotFoundError: /nowhere/predictions.npz does not exist: this run kept no answers
     """
     path = Path(path)
-    if path.name == runs.REPORT:
-        path = path.parent
     if path.suffix == ".json":
-        path = path.with_suffix(".npz")
+        in_folder = path.with_name(PREDICTIONS)
+        path = in_folder if in_folder.is_file() else path.with_suffix(".npz")
     elif path.suffix != ".npz":
-        path = path / runs.PREDICTIONS
+        path = path / PREDICTIONS
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: this run kept no answers")
-    try:
-        with path.open("rb") as file, np.load(file) as arrays:  # np.load leaves a bad file open
-            held = dict(arrays)
-        rows, class_ids, predicted = (held[key] for key in ("rows", "class_ids", "predicted"))
-        tracks, confidence = held.get("tracks"), held["confidence"].astype(float)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} does not hold a run's answers ({error})") from None
+    held = files.read_arrays(path)
+    if missing := [
+        key for key in ("rows", "class_ids", "predicted", "confidence") if key not in held
+    ]:
+        raise ValueError(f"{path} does not hold a run's answers (it lacks {missing[0]})")
+    if strange := [key for key, array in held.items() if array.dtype.kind not in "iuf"]:
+        raise ValueError(f"{path} does not hold a run's answers ({strange[0]} holds no numbers)")
+    rows, class_ids, predicted = (held[key] for key in ("rows", "class_ids", "predicted"))
+    tracks, confidence = held.get("tracks"), held["confidence"].astype(float)
     if tracks is not None and (tracks.ndim == 0 or (tracks < 0).any()):
         tracks = None  # digits come one by one
     lists = [rows, class_ids, predicted, confidence, *([] if tracks is None else [tracks])]
@@ -117,10 +118,5 @@ def write(path, predictions):
     predictions : dict of str to array
         See `Run.finish`; small whole numbers and half-precision numbers are enough.
     """
-    import numpy as np
-
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        np.savez_compressed(file, **{k: v for k, v in predictions.items() if v is not None})
-    os.replace(part, path)
+    with files.whole(path) as part:
+        np.savez_compressed(part, **{k: v for k, v in predictions.items() if v is not None})

@@ -16,7 +16,7 @@ import companion
 
 SCHEMA = 2  # 2: resumed, best, calibration error
 REPORT, HISTORY, WEIGHTS = "report.json", "history.csv", "final.weights.h5"
-PREDICTIONS, LOGS = "predictions.npz", "logs"
+LOGS = "logs"
 
 
 @dataclass
@@ -152,7 +152,7 @@ class Run:
         report.error = None
         save_weights(model, self.folder / WEIGHTS)
         if predictions is not None:
-            answers.write(self.folder / PREDICTIONS, predictions)
+            answers.write(self.folder / answers.PREDICTIONS, predictions)
         write_text(self.folder / HISTORY, _history_csv(report.history))
         self._save()
 

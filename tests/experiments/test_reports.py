@@ -294,7 +294,7 @@ def test_two_runs_are_compared_by_their_answers(tmp_path, as_folder):
             keep=False,
             experiment=f"gtsrb-{name}",
         )
-        predictions.write(path.parent / runs.PREDICTIONS, answers(right))
+        predictions.write(path.parent / predictions.PREDICTIONS, answers(right))
         paths.append(path.parent if as_folder else path)
     found = ranking.compare(*paths)
     assert (found.accuracy_a, found.accuracy_b) == (0.9, 0.8)
@@ -324,13 +324,18 @@ def test_runs_of_other_images_or_data_are_not_compared(tmp_path):
 def test_answers_that_cannot_be_read_are_refused_by_name(tmp_path):
     with pytest.raises(FileNotFoundError, match="this run kept no answers"):
         predictions.read(tmp_path)
-    path = tmp_path / runs.PREDICTIONS
+    path = tmp_path / predictions.PREDICTIONS
     held = answers(range(54))
-    for text in (b"", b"not a zip", b"PK\x03\x04 cut"):
+    predictions.write(path, held)
+    whole = path.read_bytes()
+    # In the compressed bytes of an array, where zlib raises an error of its own.
+    flipped = whole[:150] + bytes(byte ^ 0xFF for byte in whole[150:170]) + whole[170:]
+    for text in (b"", b"not a zip", b"PK\x03\x04 cut", flipped):
         path.write_bytes(text)
-        with pytest.raises(ValueError, match="does not hold a run's answers"):
+        with pytest.raises(ValueError, match=r"predictions\.npz is damaged"):
             predictions.read(tmp_path)
-    for change in ({"predicted": np.zeros(3, int)}, {"rows": None}, {"confidence": None}):
+    strange = {"confidence": np.array(["sure"] * 600)}
+    for change in ({"predicted": np.zeros(3, int)}, {"rows": None}, {"confidence": None}, strange):
         predictions.write(path, held | change)
         with pytest.raises(ValueError, match="does not hold a run's answers"):
             predictions.read(tmp_path)
@@ -338,7 +343,7 @@ def test_answers_that_cannot_be_read_are_refused_by_name(tmp_path):
 
 def test_tracks_of_two_classes_are_two_groups(tmp_path):
     held = answers(range(54)) | {"tracks": np.zeros(600, np.int32)}
-    predictions.write(tmp_path / runs.PREDICTIONS, held)
+    predictions.write(tmp_path / predictions.PREDICTIONS, held)
     assert len(np.unique(predictions.read(tmp_path).groups)) == 3
 
 

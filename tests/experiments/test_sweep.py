@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from companion.experiments import experiment, runs, sweep
+from companion.experiments import experiment, predictions, runs, sweep
 from companion.training.signals import Interrupted, Stop
 
 TINY = {"experiment": "mnist-dense", "epochs": 2, "scale": 0.02, "batch_size": 16}
@@ -330,7 +330,7 @@ def test_an_impossible_way_to_run_is_refused(tmp_path, change, sentence):
 def test_predictions_are_kept_for_comparisons(tmp_path):
     cell = sweep.grid(**TINY)[0]
     report = experiment.train(cell, tmp_path / "run").report
-    with np.load(tmp_path / "run" / runs.PREDICTIONS) as kept:
+    with np.load(tmp_path / "run" / predictions.PREDICTIONS) as kept:
         right = kept["predicted"] == kept["class_ids"]
         assert right.sum() == report.validation["correct"]
         assert len(kept["rows"]) == len(kept["confidence"]) == report.validation["total"]
