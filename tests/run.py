@@ -1,6 +1,6 @@
 """Run everything that ``make test`` promises, and say what was skipped and how to get it.
 
-Seven groups, each a pytest run of its own:
+Eight groups, each a pytest run of its own:
 
 1. unit tests, doctests and chapter checks, on both cores; those of the widgets' arithmetic need
    node (Debian's nodejs);
@@ -10,7 +10,9 @@ Seven groups, each a pytest run of its own:
 5. the site's pages, opened in Chromium: axe-core, keyboard, print, weight; and html-validate (npm);
 6. every cell of the chapters that open data, through nbval, on the real images where they are:
    the site ran all chapters on the stand-ins;
-7. the job files, on a Slurm and an OAR that the tests start (as root, after
+7. the quick unit tests once more on Python 3.12 and 3.13, where these are found, each in an
+   environment of its own below ``_build``;
+8. the job files, on a Slurm and an OAR that the tests start (as root, after
    ``bash tests/hpc/install.sh`` on Debian). They wait more than they compute, and so begin with
    the fourth group; what they print comes at the end.
 
@@ -35,14 +37,53 @@ OPENS = re.compile(r"open_dataset|cooked_data|training_images|sweep\.|companion 
 NOTEBOOKS = ROOT / "_build" / "nbval" / "book"
 
 
-def pytest(*words, output=None):
+QUICK = "not slow and not book and not browser and not cluster"
+OTHER_PYTHONS = ("3.12", "3.13")
+
+
+def pytest(*words, output=None, python=sys.executable):
     """Run pytest from the repository's root; return its exit status.
 
     What it prints goes into the file `output`, if one is given.
     """
-    command = [sys.executable, "-m", "pytest", *words]
+    command = [python, "-m", "pytest", *words]
     errors = None if output is None else subprocess.STDOUT
     return subprocess.run(command, cwd=ROOT, stdout=output, stderr=errors).returncode
+
+
+def find_python(version):
+    """Find an interpreter of a version on the path, or among pyenv's; None where there is none."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    name = f"python{version}"
+    # A shim of pyenv's on the path may stand for a version that is not chosen here.
+    for each in (shutil.which(name), *sorted(pyenv.glob(f"{version}.*/bin/{name}"))):
+        if each and subprocess.run([each, "-c", ""], capture_output=True).returncode == 0:
+            return each
+    return None
+
+
+def install(python, folder):
+    """Install the pinned tree and the companion into an environment of another Python."""
+    uv = Path(sys.executable).with_name("uv")
+    subprocess.run([uv, "venv", "--quiet", "--clear", "--python", python, folder], check=True)
+    pip = [uv, "pip", "install", "--quiet", "--python", folder / "bin" / "python"]
+    subprocess.run([*pip, "-r", ROOT / "requirements.txt"], check=True)
+    subprocess.run([*pip, "--no-deps", "--editable", ROOT], check=True)
+    return folder / "bin" / "python"
+
+
+def other_pythons():
+    """Run the quick unit tests on each other Python that is found; return the worst status."""
+    worst = 0
+    for version in OTHER_PYTHONS:
+        found = find_python(version)
+        if found is None:
+            print(f"Python {version} is not found here", flush=True)
+            continue
+        print(f"Python {version}: {found}", flush=True)
+        python = install(found, ROOT / "_build" / f"python-{version}")
+        worst = max(worst, pytest("-q", "-n", "2", "-m", QUICK, python=python))
+    return worst
 
 
 def convert_chapters():
@@ -106,6 +147,7 @@ def main():
                 "what else": what_else,
                 "its pages": lambda: pytest("-q", "-n", "2", "-m", "book", PAGES),
                 "every cell": lambda: (convert_chapters(), pytest_cells())[1],
+                "other Pythons": other_pythons,
                 "clusters": what_clusters_said,
             },
             failed,

@@ -170,6 +170,7 @@ def test_doctor_speaks_json(companion):
     assert found["missing"] == []
 
 
+@pytest.mark.slow
 def test_the_exit_code_of_a_training_that_a_signal_stops_is_99(tmp_path):
     """The whole program is run: the signal comes while it loads, trains or evaluates."""
     import signal

@@ -39,6 +39,7 @@ def suite(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_skips_of_every_kind_pass_by_default(suite):
     done = suite("")
     assert done.returncode == 0, done.stdout

@@ -134,6 +134,7 @@ def test_finished_cells_are_not_run_again_and_a_deleted_one_is(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_is_reported_and_tried_again_and_the_others_go_on(tmp_path, monkeypatch):
     cells = sweep.grid(**TINY, seed=[0, 1, 2])
     build = experiment.network
@@ -153,6 +154,7 @@ def test_a_cell_that_fails_is_reported_and_tried_again_and_the_others_go_on(tmp_
     assert trained(tmp_path, cells[::2]) == before
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_stopped_goes_on_within_the_cell(tmp_path):
     cells = sweep.grid(**TINY, seed=[0, 1])
     sweep.run(cells, tmp_path / "whole")

@@ -164,6 +164,7 @@ def by_hand(model, picture, class_id, name, step=1e-2):
     return stretched / stretched.max() if stretched.max() > 0 else stretched
 
 
+@pytest.mark.slow
 @ways
 @pytest.mark.parametrize("name", ["second", "norm"])
 def test_grad_cam_is_what_its_definition_gives_with_finite_differences(pictures, how, name):

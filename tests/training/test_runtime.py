@@ -23,16 +23,19 @@ def said(program, **environment):
 SAY = "; from companion.training import runtime; print(runtime.keep_memory())"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc has these settings")
 @pytest.mark.parametrize("first", ["import sys", "import keras"])
 def test_freed_memory_is_kept_if_jax_has_not_begun(first):
     assert said(first + SAY, KERAS_BACKEND="jax") == "freed memory is kept for the next step"
 
 
+@pytest.mark.slow
 def test_it_says_when_it_comes_too_late():
     assert "JAX was started before" in said("import jax; jax.devices()" + SAY)
 
 
+@pytest.mark.slow
 def test_a_variable_turns_it_off():
     assert "COMPANION_ALLOCATOR=system" in said("import sys" + SAY, COMPANION_ALLOCATOR="system")
 
@@ -52,6 +55,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc has these settings")
 def test_memory_that_is_asked_for_again_meets_no_new_page_faults():
     kept, given_back = (int(said(FAULTS, COMPANION_ALLOCATOR=how)) for how in ("keep", "system"))
@@ -74,6 +78,7 @@ print(any(hits), value.sum().item().hex())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["import sys", "import jax"])
 def test_compiled_programs_are_kept_where_the_variable_says(tmp_path, first):
     answer = said(
@@ -85,6 +90,7 @@ def test_compiled_programs_are_kept_where_the_variable_says(tmp_path, first):
     assert Path(folder).parent == tmp_path
 
 
+@pytest.mark.slow
 def test_a_second_process_finds_the_same_program_and_the_same_bits(tmp_path):
     first, second = (said(COMPILE, COMPANION_COMPILED=str(tmp_path)).split() for _ in range(2))
     assert (first[0], second[0]) == ("False", "True")
@@ -100,6 +106,7 @@ def test_what_a_stopped_process_left_is_cleared_away(tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"new-cache", "whole-cache", "whole-atime"}
 
 
+@pytest.mark.slow
 def test_a_cache_that_jax_was_told_stays(tmp_path):
     environment = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "mine")}
     assert (
@@ -107,6 +114,7 @@ def test_a_cache_that_jax_was_told_stays(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_variable_turns_the_cache_off():
     answer = said(
         "import sys" + COMPILED + "; import jax; print(jax.config.jax_compilation_cache_dir)",
@@ -115,6 +123,7 @@ def test_a_variable_turns_the_cache_off():
     assert answer.splitlines() == ["not kept (COMPANION_COMPILED=off)", "None"]
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     answer = said("import sys" + COMPILED, COMPANION_COMPILED=str(tmp_path / "file"))
@@ -132,6 +141,7 @@ def test_the_limit_of_a_container_is_read(text, cores):
     assert runtime.cores_of_quota(text) == cores
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc lists the threads of a process")
 def test_fewer_threads_are_started_where_asked():
     count = "; import jax, os; jax.devices(); print(len(os.listdir('/proc/self/task')))"
@@ -142,6 +152,7 @@ def test_fewer_threads_are_started_where_asked():
     assert int(many[1]) > int(one[1])
 
 
+@pytest.mark.slow
 def test_threads_stay_where_the_variable_says_so():
     assert "COMPANION_THREADS=system" in said(THREADS, COMPANION_THREADS="system")
 
@@ -178,6 +189,7 @@ def flags(**environment):
     return {**nothing, "JAX_PLATFORMS": "cpu", **environment}
 
 
+@pytest.mark.slow
 @known
 @pytest.mark.parametrize("first", ["import sys", "import jax", "import keras"])
 def test_convolutions_are_not_handed_to_ynnpack(first):
@@ -185,6 +197,7 @@ def test_convolutions_are_not_handed_to_ynnpack(first):
     assert answer.splitlines() == ["left out", "False", "False"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="YNNPACK is not in every system's jaxlib")
 def test_the_versions_that_hand_convolutions_to_ynnpack_are_those_that_are_known():
     """Else the setting could go, or is needed for one more."""
@@ -192,6 +205,7 @@ def test_the_versions_that_hand_convolutions_to_ynnpack_are_those_that_are_known
     assert answer.splitlines() == ["as XLA has it (COMPANION_YNNPACK=system)", *[str(KNOWN)] * 2]
 
 
+@pytest.mark.slow
 @known
 @pytest.mark.parametrize(
     ("before", "words", "after"),
@@ -212,6 +226,7 @@ def test_flags_of_others_stay(before, words, after):
     assert answer.splitlines() == [words, after or before]
 
 
+@pytest.mark.slow
 def test_the_variable_takes_back_what_was_inherited():
     program = "import os" + YNNPACK + "; print(os.environ['XLA_FLAGS'])"
     inherited = flags(XLA_FLAGS=f"--xla_cpu_enable_fast_math=false {FLAG}")
@@ -219,6 +234,7 @@ def test_the_variable_takes_back_what_was_inherited():
     assert answer.splitlines()[1] == "--xla_cpu_enable_fast_math=false"
 
 
+@pytest.mark.slow
 @known
 def test_it_says_when_it_comes_too_late_for_flags():
     assert "JAX was started before" in said("import jax; jax.devices()" + YNNPACK, **flags())
