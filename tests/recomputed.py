@@ -6,6 +6,7 @@ and the answer that each known slip leads to. Nothing of the question's own code
 
 import inspect
 import re
+from functools import cache
 
 import numpy as np
 
@@ -129,6 +130,17 @@ def _different_choices(variant, right, slips):
             yield f"no wrong choice has {piece!r} and the reason {about!r}"
 
 
+# --- what is counted in several parts ------------------------------------------------------------
+
+
+def batches(examples, size):
+    return len(range(0, examples, size))
+
+
+def megabytes(dtype, *shape):
+    return np.broadcast_to(np.zeros((), dtype), shape).nbytes / 10**6
+
+
 # --- what Keras says of layers -------------------------------------------------------------------
 
 
@@ -151,3 +163,13 @@ def through(shape, *layers):
     for layer in layers:
         shape = layer.compute_output_shape((None, *shape))[1:]
     return shape
+
+
+@cache
+def moments():
+    """Let Keras say how many numbers Adam keeps of each weight."""
+    import keras
+
+    weight, adam = keras.Variable([0.0]), keras.optimizers.Adam()
+    adam.build([weight])
+    return sum(variable.shape == weight.shape for variable in adam.variables)

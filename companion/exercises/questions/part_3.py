@@ -134,7 +134,7 @@ first = Chapter("gtsrb-first-network", "first")
 def _(rng):
     v = rng.integer(10, 250)
     return Variant(
-        f"Bytes become floats in 0 … 1. Which float becomes of {v}? (Right within 0.1 %.)",
+        f"Bytes become floats in 0 … 1. Which float does {v} become? (Right within 0.1 %.)",
         v / 255,
         f"{v} / 255 = {v / 255:.4f}: 255 must become 1.",
         {
@@ -173,7 +173,8 @@ def _(rng):
     "interval-width", 2, hint="Half the width is 1.96 standard errors; it goes both ways."
 )
 def _(rng):
-    frames, effect = 30 * rng.integer(40, 260), rng.one_of([9, 16, 25])
+    effect = rng.one_of([9, 16, 25])
+    frames = 30 * effect * rng.integer(4, 20)
     p = rng.integer(80, 97) / 100
     naive = 1.96 * math.sqrt(p * (1 - p) / frames)
     return Variant(
@@ -965,7 +966,7 @@ def _(rng):
         {
             "tracks counted alike": (
                 plain,
-                "Accuracy counts frames, and tracks have different many.",
+                "Accuracy counts frames, and some tracks have more of them.",
             ),
             "no resampling": (whole, "That is the accuracy of the tracks as they are."),
             "each track once": (
