@@ -147,8 +147,8 @@ def hand_in(path):
     Parameters
     ----------
     path : str or path
-        The file, which is replaced if it exists, or a folder, in which the file is named after
-        the learner. It is written beside and renamed.
+        The file, whose name ends in ``.json`` and which is replaced if it exists, or a folder,
+        which is made if it is missing and in which the file is named after the learner.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def hand_in(path):
     if not who:
         raise ValueError('learner must be set before handing in: exercises.learner("your name")')
     path = Path(path).expanduser()
-    if path.is_dir():
+    if path.is_dir() or path.suffix != ".json":
         path = path / f"answers-{_slug(who)}.json"
     try:
         _write(path, _record(who, _tried(who)) | {"handed_in": _now()})
