@@ -17,10 +17,14 @@ A quiz is written as a list, the right choice marked ``[x]``, the reason below e
 A question with code in backquotes stands between tildes, ``~~~{quiz}``: Markdown allows no
 backquote behind three of them.
 
+The choices are shown in an order that depends on the quiz's name alone, whichever of them is right:
+writers tend to put the right one second. No reason may therefore speak of a choice's place.
+
 Without JavaScript, on paper and in the sources of PDF and epub, question, choices and reasons are
 all there: the script only moves the reason to where the choice is.
 """
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -31,6 +35,11 @@ from sphinx.util.docutils import SphinxDirective
 
 MARK = re.compile(r"\[([ x])\]\s+")
 LETTERS = "abcdefgh"
+
+
+def order(name, count):
+    """Return in which order a quiz shows its choices: the same on every machine."""
+    return sorted(range(count), key=lambda i: hashlib.sha256(f"{name} {i}".encode()).hexdigest())
 
 
 class quiz(nodes.General, nodes.Element):
@@ -76,8 +85,8 @@ class QuizDirective(SphinxDirective):
         self.set_source_info(node)
         words, messages = self.state.inline_text(self.arguments[0], self.lineno)
         node += quiz_question("", "", *words)
-        for item in lists[0]:
-            node += self.choice(item)
+        choices = [self.choice(item) for item in lists[0]]
+        node += [choices[place] for place in order(self.options["name"], len(choices))]
         right = [choice["right"] for choice in node[1:]]
         if not 2 <= len(right) <= len(LETTERS) or sum(right) != 1:
             raise self.error(

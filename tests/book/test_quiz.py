@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -29,15 +30,15 @@ PAGE = """# Quizzes
 
   Off by one.
 
+- [ ] 35
+
+  It would hang over.
+
 - [x] 15, or $3 · 5$
 
   There are *three* rows of places.
 
   And five in each.
-
-- [ ] 35
-
-  It would hang over.
 ~~~
 
 ```{quiz} Another?
@@ -88,7 +89,8 @@ def test_a_quiz_is_a_fieldset_of_radio_buttons_with_labels(quizzes):
     assert legend.code.get_text() == "pixels"
     radios = first.select("label > input[type=radio]")
     assert {radio["name"] for radio in radios} == {"quiz-places"}
-    assert [radio["data-right"] for radio in radios] == ["false", "true", "false"]
+    shown = ["false", "true", "false"]  # written last: the order follows from the name alone
+    assert [radio["data-right"] for radio in radios] == shown
     assert {radio["name"] for radio in second.select("input")} == {"quiz-other"}
     assert "[x]" not in first.get_text()
 
@@ -162,12 +164,24 @@ def chapters():
     return sorted((ROOT / "book").glob("*.md"))
 
 
+QUIZ = re.compile(r"^([`~]{3})\{quiz\}[^\n]*\n:name: (\S+)\n.*?^\1$", re.M | re.S)
+
+
 def test_the_book_has_quizzes_whose_names_differ():
-    names = []
-    for path in chapters():
-        names += re.findall(r"^[`~]{3}\{quiz\}[^\n]*\n:name: (\S+)", path.read_text(), re.M)
+    names = [quiz[2] for path in chapters() for quiz in QUIZ.finditer(path.read_text())]
     assert len(names) >= 34
     assert len(set(names)) == len(names)
+
+
+def test_no_place_holds_more_than_half_of_the_right_answers(tmp_path):
+    written = [quiz[0] for path in chapters() for quiz in QUIZ.finditer(path.read_text())]
+    done, out = build(tmp_path / "book", "html", "# Quizzes\n\n" + "\n\n".join(written))
+    assert done.returncode == 0, done.stderr
+    page = BeautifulSoup((out / "index.html").read_text(), "html.parser")
+    shown = [[i["data-right"] for i in quiz.select("input")] for quiz in page.select(".quiz")]
+    places = Counter(marks.index("true") for marks in shown)
+    assert places.total() == len(written)
+    assert max(places.values()) <= len(written) / 2, places
 
 
 @pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
